@@ -1,0 +1,46 @@
+/**
+ * `store:` as both programs write it (DESIGN §5.2): a folder, `s3://bucket/prefix`, or the S3 form in full.
+ */
+import { z } from 'zod';
+
+/** What `openStore` takes. Credentials are not here: they come from the AWS SDK's usual chain. */
+export interface StoreConfig {
+  /** A folder path (absolute after `resolveStore`), or `s3://bucket/prefix`. */
+  readonly url: string;
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly pathStyle: boolean;
+}
+
+const storeUrl = z
+  .string({ error: 'write a folder such as ./lake, or s3://bucket/prefix' })
+  .min(1, 'write a folder such as ./lake, or s3://bucket/prefix')
+  .refine((url) => !url.includes('://') || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[^?#]*)?$/.test(url), {
+    error: 'is not understood: write a folder such as ./lake, or s3://bucket/prefix',
+  });
+
+export const storeSchema = z
+  .union([
+    storeUrl.transform((url) => ({ url })),
+    z.strictObject({
+      url: storeUrl,
+      endpoint: z
+        .url({ protocol: /^https?$/, error: 'write a URL such as https://s3.example.org' })
+        .optional(),
+      region: z.string().min(1).optional(),
+      path_style: z.boolean().optional(),
+    }),
+  ])
+  .transform((raw): StoreConfig => {
+    const { url, endpoint, region, path_style } = raw as {
+      url: string;
+      endpoint?: string;
+      region?: string;
+      path_style?: boolean;
+    };
+    return { url, endpoint, region, pathStyle: path_style ?? false };
+  });
+
+export function isS3Url(url: string): boolean {
+  return url.startsWith('s3://');
+}

@@ -1,0 +1,132 @@
+/**
+ * Every key of an object in the store (DESIGN §5.4). Nothing else formats or parses one.
+ *
+ *     inbox/<agent>/<epoch>/<lane>/<database>/<table>/<seq, 12 digits>.parquet
+ *     agents/<agent>/status.json
+ *     tables/<database>/<table>/_delta_log/<version, 20 digits>.json
+ *     tables/<database>/<table>/day=YYYY-MM-DD/part-<uuid>.parquet
+ *     quarantine/<the inbox key without "inbox/">            the bytes as they came
+ *     quarantine/<the inbox key without "inbox/">.reason.json   why
+ *     probe/<uuid>                                            written and deleted when a store is opened
+ */
+import { Failure } from '../errors.js';
+import { identifierPattern, keyPartPattern, requireIdentifier, requireKeyPart } from './names.js';
+
+/** One agent's numbered way into one table: `seq` counts along it from 1 without gaps. */
+export interface Lane {
+  readonly agent: string;
+  readonly epoch: string;
+  readonly lane: string;
+  readonly database: string;
+  readonly table: string;
+}
+
+export interface InboxKey extends Lane {
+  readonly seq: number;
+}
+
+export interface TableName {
+  readonly database: string;
+  readonly table: string;
+}
+
+export const inboxPrefix = 'inbox/';
+export const tablesPrefix = 'tables/';
+export const quarantinePrefix = 'quarantine/';
+export const probePrefix = 'probe/';
+export const defaultDatabase = 'main';
+export const firstSeq = 1;
+
+const seqDigits = 12;
+const versionDigits = 20;
+const seqMax = 10 ** seqDigits - 1;
+
+function formatSeq(seq: number): string {
+  if (!Number.isSafeInteger(seq) || seq < firstSeq || seq > seqMax)
+    throw new Failure('key_invalid', `shipment number ${seq} is outside ${firstSeq} to ${seqMax}`);
+  return String(seq).padStart(seqDigits, '0');
+}
+
+function formatLane(lane: Lane): string {
+  return [
+    requireKeyPart('agent', lane.agent),
+    requireKeyPart('epoch', lane.epoch),
+    requireKeyPart('lane', lane.lane),
+    requireIdentifier('database', lane.database),
+    requireIdentifier('table', lane.table),
+  ].join('/');
+}
+
+export function formatInboxKey(key: InboxKey): string {
+  return `${inboxPrefix}${formatLane(key)}/${formatSeq(key.seq)}.parquet`;
+}
+
+/** The parts of an inbox key, or undefined where the text is none: such objects are foreign and go to quarantine. */
+export function parseInboxKey(key: string): InboxKey | undefined {
+  if (!key.startsWith(inboxPrefix)) return undefined;
+  const [agent, epoch, lane, database, table, file, ...rest] = key.slice(inboxPrefix.length).split('/');
+  if (!agent || !epoch || !lane || !database || !table || !file || rest.length > 0) return undefined;
+  const seqText = /^(\d{12})\.parquet$/.exec(file)?.[1];
+  if (seqText === undefined || Number(seqText) < firstSeq) return undefined;
+  const keyPartsFit = [agent, epoch, lane].every((part) => keyPartPattern.test(part));
+  const identifiersFit = [database, table].every((part) => identifierPattern.test(part));
+  return keyPartsFit && identifiersFit
+    ? { agent, epoch, lane, database, table, seq: Number(seqText) }
+    : undefined;
+}
+
+export function agentStatusKey(agent: string): string {
+  return `agents/${requireKeyPart('agent', agent)}/status.json`;
+}
+
+/** Where an inbox object (any key below `inbox/`, well formed or not) is put when it breaks the contract. */
+export function quarantineKey(inboxKeyText: string): string {
+  if (!inboxKeyText.startsWith(inboxPrefix))
+    throw new Failure('key_invalid', `"${inboxKeyText}" is not below ${inboxPrefix}`);
+  return quarantinePrefix + inboxKeyText.slice(inboxPrefix.length);
+}
+
+export function quarantineReasonKey(inboxKeyText: string): string {
+  return `${quarantineKey(inboxKeyText)}.reason.json`;
+}
+
+/** The folder of one Delta table, with a trailing slash. */
+export function tableRoot({ database, table }: TableName): string {
+  return `${tablesPrefix}${requireIdentifier('database', database)}/${requireIdentifier('table', table)}/`;
+}
+
+export function deltaLogPrefix(name: TableName): string {
+  return `${tableRoot(name)}_delta_log/`;
+}
+
+export function deltaCommitKey(name: TableName, version: number): string {
+  return `${deltaLogPrefix(name)}${String(version).padStart(versionDigits, '0')}.json`;
+}
+
+/** The version of a commit file, or undefined for anything else below `_delta_log/`. */
+export function parseDeltaCommitVersion(key: string): number | undefined {
+  const digits = /\/_delta_log\/(\d{20})\.json$/.exec(key)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** The table a key below `tables/` belongs to. */
+export function parseTableName(key: string): TableName | undefined {
+  const [, database, table] = /^tables\/([^/]+)\/([^/]+)\//.exec(key) ?? [];
+  if (database === undefined || table === undefined) return undefined;
+  return identifierPattern.test(database) && identifierPattern.test(table) ? { database, table } : undefined;
+}
+
+/** A data file's path inside its table: what the Delta log's `add.path` says. Needs no URI escaping. */
+export function dataFilePath(day: string, uuid: string): string {
+  if (!/^\d{4}-\d\d-\d\d$/.test(day) || !/^[0-9a-f-]{36}$/.test(uuid))
+    throw new Failure('key_invalid', `day "${day}" or part "${uuid}" does not make a file name`);
+  return `day=${day}/part-${uuid}.parquet`;
+}
+
+export function dataFileKey(name: TableName, path: string): string {
+  return tableRoot(name) + path;
+}
+
+export function probeKey(uuid: string): string {
+  return `${probePrefix}${uuid}`;
+}

@@ -1,0 +1,100 @@
+/**
+ * What a shipment says of itself: the key-value metadata of its Parquet file (DESIGN §5.5), contract version 1.
+ *
+ * Version 1, for ever readable:
+ *
+ * | key                      | value                                                        |
+ * |--------------------------|--------------------------------------------------------------|
+ * | varve.contract           | `1`                                                          |
+ * | varve.agent, .epoch, .lane, .database, .table | as in the key                           |
+ * | varve.seq, .rows         | decimal integers                                             |
+ * | varve.tags               | JSON array of the tag columns' names, in sort order          |
+ * | varve.original_names     | JSON object, column → name before folding; `{}` when none    |
+ * | varve.log_first, .log_last | first and last log sequence whose messages are in the file |
+ *
+ * Columns: `time` INT64 TIMESTAMP(MICROS, UTC) not null; tags BYTE_ARRAY STRING; fields DOUBLE, INT64, BOOLEAN or
+ * BYTE_ARRAY STRING. Rows are sorted by tags, then time; rows with one (tags, time) stand in the order they came in.
+ */
+import { z } from 'zod';
+import { Failure } from '../errors.js';
+import type { InboxKey } from './object-keys.js';
+
+export const contractVersion = 1;
+
+export interface ShipmentMetadata extends InboxKey {
+  readonly rowCount: number;
+  readonly tags: readonly string[];
+  readonly originalNames: Readonly<Record<string, string>>;
+  readonly firstLogSeq: number;
+  readonly lastLogSeq: number;
+}
+
+export function formatShipmentMetadata(metadata: ShipmentMetadata): Map<string, string> {
+  return new Map([
+    ['varve.contract', String(contractVersion)],
+    ['varve.agent', metadata.agent],
+    ['varve.epoch', metadata.epoch],
+    ['varve.lane', metadata.lane],
+    ['varve.database', metadata.database],
+    ['varve.table', metadata.table],
+    ['varve.seq', String(metadata.seq)],
+    ['varve.rows', String(metadata.rowCount)],
+    ['varve.tags', JSON.stringify(metadata.tags)],
+    ['varve.original_names', JSON.stringify(metadata.originalNames)],
+    ['varve.log_first', String(metadata.firstLogSeq)],
+    ['varve.log_last', String(metadata.lastLogSeq)],
+  ]);
+}
+
+const integerText = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
+
+function jsonText<T extends z.ZodType>(schema: T) {
+  return z.string().transform((text, context): z.infer<T> => {
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch {
+      context.addIssue({ code: 'custom', message: 'is not the JSON it should be' });
+      return z.NEVER;
+    }
+  });
+}
+
+const metadataSchema = z
+  .object({
+    'varve.contract': z.literal(String(contractVersion)),
+    'varve.agent': z.string(),
+    'varve.epoch': z.string(),
+    'varve.lane': z.string(),
+    'varve.database': z.string(),
+    'varve.table': z.string(),
+    'varve.seq': integerText,
+    'varve.rows': integerText,
+    'varve.tags': jsonText(z.array(z.string()).max(256)),
+    'varve.original_names': jsonText(z.record(z.string(), z.string())),
+    'varve.log_first': integerText,
+    'varve.log_last': integerText,
+  })
+  .transform((raw): ShipmentMetadata => ({
+    agent: raw['varve.agent'],
+    epoch: raw['varve.epoch'],
+    lane: raw['varve.lane'],
+    database: raw['varve.database'],
+    table: raw['varve.table'],
+    seq: raw['varve.seq'],
+    rowCount: raw['varve.rows'],
+    tags: raw['varve.tags'],
+    originalNames: raw['varve.original_names'],
+    firstLogSeq: raw['varve.log_first'],
+    lastLogSeq: raw['varve.log_last'],
+  }));
+
+/** Reads the metadata back. @throws Failure `shipment_invalid`, naming every key that is missing or wrong */
+export function parseShipmentMetadata(entries: ReadonlyMap<string, string>): ShipmentMetadata {
+  const result = metadataSchema.safeParse(Object.fromEntries(entries));
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+  throw new Failure('shipment_invalid', `the file's metadata breaks the contract: ${problems.join('; ')}`);
+}

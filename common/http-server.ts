@@ -1,0 +1,112 @@
+/**
+ * The HTTP server under both programs: fastify with bounded bodies and times, RFC 9457 problem documents for every
+ * error, `/healthz` and `/metrics`.
+ */
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { formatListenAddress, type ListenAddress } from './config/units.js';
+import { Failure, messageOf, systemCodeOf, type FailureCode } from './errors.js';
+import type { Logger } from './log.js';
+import type { Registry } from './metrics.js';
+
+export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+export interface HttpServerOptions {
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly bodyBytesMax: number;
+}
+
+export function createHttpServer({ log, registry, bodyBytesMax }: HttpServerOptions): FastifyInstance {
+  const server = Fastify({
+    bodyLimit: bodyBytesMax,
+    requestTimeout: 60_000,
+    keepAliveTimeout: 65_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200 },
+  });
+  server.setErrorHandler((error, _request, reply) => sendProblem(reply, toFailure(error), log, error));
+  server.setNotFoundHandler((request, reply) => {
+    const failure = new Failure(
+      'route_not_found',
+      `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`,
+    );
+    return sendProblem(reply, failure, log, failure);
+  });
+  server.get('/healthz', () => ({ status: 'ok' }));
+  server.get('/metrics', async (_request, reply) => {
+    void reply.type(registry.contentType);
+    return registry.metrics();
+  });
+  return server;
+}
+
+/** Starts to listen. Returns the address with the real port. @throws Failure `port_taken` naming `option` */
+export async function listen(
+  server: FastifyInstance,
+  address: ListenAddress,
+  option: string,
+): Promise<ListenAddress> {
+  try {
+    await server.listen({ host: address.host, port: address.port });
+  } catch (cause) {
+    const where = formatListenAddress(address);
+    if (systemCodeOf(cause) === 'EADDRINUSE')
+      throw new Failure('port_taken', `${where} is taken by another program`, {
+        cause,
+        hint: `stop that program, or choose another port with ${option}`,
+      });
+    throw new Failure('config_invalid', `cannot listen on ${where}: ${messageOf(cause)}`, {
+      cause,
+      hint: `choose another address with ${option}`,
+    });
+  }
+  const bound = server.server.address();
+  return typeof bound === 'object' && bound ? { host: address.host, port: bound.port } : address;
+}
+
+/** RFC 9457, plus `code`, `hint` and a plain `error` that clients of other databases look for. */
+export function sendProblem(
+  reply: FastifyReply,
+  failure: Failure | undefined,
+  log: Logger,
+  cause: unknown,
+): FastifyReply {
+  if (failure === undefined) {
+    log.error({ err: cause }, 'a request failed through a fault of ours');
+    const title = 'the server made a mistake; its log says which';
+    return reply
+      .code(500)
+      .type('application/problem+json')
+      .send({ type: 'about:blank', title, status: 500, code: 'internal', error: title });
+  }
+  if (failure.status >= 500)
+    log.warn({ code: failure.code, err: failure }, 'a request could not be answered');
+  if (failure.kind === 'transient') void reply.header('retry-after', '1');
+  return reply
+    .code(failure.status)
+    .type('application/problem+json')
+    .send({
+      type: 'about:blank',
+      title: failure.message,
+      status: failure.status,
+      code: failure.code,
+      error: failure.message,
+      hint: failure.hint,
+      ...failure.facts,
+    });
+}
+
+const fastifyCodes: Readonly<Record<string, FailureCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
+};
+
+function toFailure(error: unknown): Failure | undefined {
+  if (error instanceof Failure) return error;
+  const code = fastifyCodes[systemCodeOf(error) ?? ''];
+  if (code !== undefined) return new Failure(code, messageOf(error));
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' && status < 500
+    ? new Failure('bad_request', messageOf(error))
+    : undefined;
+}
