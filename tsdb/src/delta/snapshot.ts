@@ -1,0 +1,40 @@
+/**
+ * One version of one table, as the rest of tsdb sees it: columns, live files, and how far each lane has been committed.
+ * Immutable: a later version is another object.
+ */
+import type { TableColumns } from '@varve/common/contract/columns.js';
+import type { TableName } from '@varve/common/contract/object-keys.js';
+
+/** A live data file. Rows in it are sorted by tags, then time, and no two share (tags, time). */
+export interface DataFile {
+  /** `add.path`: relative to the table's root, the file's identity in the log. */
+  readonly path: string;
+  /** The object's key in the store. */
+  readonly key: string;
+  /** UTC date of every row in it, `YYYY-MM-DD`. */
+  readonly day: string;
+  readonly bytes: number;
+  readonly rowCount: number;
+  /** First and last `time` in it, microseconds since 1970 UTC, both inclusive; never narrower than the truth. */
+  readonly minTimeUs: number;
+  readonly maxTimeUs: number;
+}
+
+export interface Snapshot {
+  readonly name: TableName;
+  /** The Delta version, counted from 0. */
+  readonly version: number;
+  readonly columns: TableColumns;
+  /** By `path`, in the order the log added them. */
+  readonly files: ReadonlyMap<string, DataFile>;
+  /** `txn.version` by `txn.appId`: the last shipment of each lane that is in the table. */
+  readonly transactions: ReadonlyMap<string, number>;
+}
+
+/** The tables there are, each at the newest version this process has seen. */
+export interface TableCatalog {
+  /** In order of database, then table. Never waits: reads what is in memory. */
+  current(): readonly Snapshot[];
+  /** Sees what other processes have committed since. Safe to call at any time; concurrent calls share one run. */
+  refresh(): Promise<void>;
+}
