@@ -18,7 +18,11 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'file-cache-'));
   downloads = [];
   store = new MemoryStore({
-    faults: { before: (operation, key) => void (operation === 'download' && downloads.push(key)) },
+    faults: {
+      before: (operation, key) => {
+        if (operation === 'download') downloads.push(key);
+      },
+    },
   });
 });
 afterEach(() => rm(folder, { recursive: true }));
@@ -51,9 +55,9 @@ async function waitUntilGone(path: string): Promise<void> {
 test('brings a file once and keeps it', async () => {
   const cache = await open();
   const file = await putFile('a');
-  const { paths, release } = await cache.acquire([file]);
-  assert.equal(await readFile(paths.get(file.path) ?? '', 'utf8'), 'a'.repeat(100));
-  release();
+  const held = await cache.acquire([file]);
+  assert.equal(await readFile(held.paths.get(file.path) ?? '', 'utf8'), 'a'.repeat(100));
+  held.release();
   await use(cache, file);
   assert.deepEqual(downloads, [file.key]);
   assert.deepEqual(cache.status, { files: 1, bytes: 100, bytesMax: 1_000 });
@@ -111,9 +115,9 @@ test('brings a file back that has just been let go', async () => {
   const [a, b] = [await putFile('a'), await putFile('b')];
   for (let round = 0; round < 20; round++)
     for (const file of [a, b]) {
-      const { paths, release } = await cache.acquire([file]);
-      assert.ok(await exists(paths.get(file.path) ?? ''));
-      release();
+      const held = await cache.acquire([file]);
+      assert.ok(await exists(held.paths.get(file.path) ?? ''));
+      held.release();
     }
 });
 
@@ -177,9 +181,9 @@ test('does not trust a copy of another size', async () => {
   const file = await putFile('a');
   await mkdir(join(folder, 'cache', 'tables/main/environment/day=2026-01-01'), { recursive: true });
   await writeFile(join(folder, 'cache', file.key), 'something else');
-  const { paths, release } = await (await open()).acquire([file]);
-  assert.equal((await readFile(paths.get(file.path) ?? '')).length, 100);
-  release();
+  const held = await (await open()).acquire([file]);
+  assert.equal((await readFile(held.paths.get(file.path) ?? '')).length, 100);
+  held.release();
 });
 
 test('starts again when its folder was deleted', async () => {
@@ -204,9 +208,9 @@ test('uses the files of a folder store where they are', async () => {
   const lake = await FolderStore.open(join(folder, 'lake'));
   const cache = await open(1_000, lake);
   const file = await putFile('a', lake);
-  const { paths, release } = await cache.acquire([file]);
-  assert.equal(paths.get(file.path), lake.localPath(file.key));
-  release();
+  const held = await cache.acquire([file]);
+  assert.equal(held.paths.get(file.path), lake.localPath(file.key));
+  held.release();
   assert.deepEqual(await readdir(join(folder, 'cache')), []);
 
   await writeFile(join(folder, 'made'), 'b');
