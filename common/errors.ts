@@ -40,6 +40,8 @@ export const failureTable = {
   body_too_large: { kind: 'rejected', status: 413 },
   media_type_unsupported: { kind: 'rejected', status: 415 },
   memory_limit_exceeded: { kind: 'rejected', status: 422 },
+  query_failed: { kind: 'rejected', status: 422 },
+  query_cancelled: { kind: 'rejected', status: 499 },
 
   store_unavailable: { kind: 'transient', status: 503 },
   disk_full: { kind: 'transient', status: 503 },

@@ -26,8 +26,8 @@ export class Gate {
     return this.#inside >= this.#insideMax && this.#line.size >= this.#waitingMax;
   }
 
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    const leave = await this.enter();
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const leave = await this.enter(signal);
     try {
       return await work();
     } finally {
