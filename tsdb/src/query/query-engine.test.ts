@@ -135,7 +135,7 @@ test('says where names are wrong, in characters', async () => {
     line: 2,
     column: 2,
   });
-  await rejects('select * form environment', 'sql_syntax', { position: 10, line: 1, column: 10 });
+  await rejects('select * form environment', 'sql_syntax', { position: 15, line: 1, column: 15 });
 });
 
 test('says what value cannot be converted', () =>
