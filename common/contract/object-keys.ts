@@ -3,6 +3,7 @@
  *
  *     inbox/<agent>/<epoch>/<lane>/<database>/<table>/<seq, 12 digits>.parquet
  *     agents/<agent>/status.json
+ *     agents/<agent>/probe/<uuid>                             as probe/<uuid>, where an agent may write
  *     tables/<database>/<table>/_delta_log/<version, 20 digits>.json
  *     tables/<database>/<table>/day=YYYY-MM-DD/part-<uuid>.parquet
  *     quarantine/<the inbox key without "inbox/">            the bytes as they came
@@ -129,4 +130,9 @@ export function dataFileKey(name: TableName, path: string): string {
 
 export function probeKey(uuid: string): string {
   return `${probePrefix}${uuid}`;
+}
+
+/** For agents, who may write only below their own prefixes. */
+export function agentProbeKey(agent: string, uuid: string): string {
+  return `agents/${requireKeyPart('agent', agent)}/probe/${uuid}`;
 }
