@@ -76,18 +76,18 @@ test('only clock.ts reads time', () => {
 
 test('what is in common is used by both programs, if through other files of common', () => {
   const sources = [
-    parseSource('common/a.ts', `import { b } from './b.js';`),
-    parseSource('common/b.ts', ''),
-    parseSource('common/b.test.ts', `import { c } from './c.js';`),
-    parseSource('common/c.ts', ''),
-    parseSource(
-      'edge-agent/src/x.ts',
-      `import { a } from '@varve/common/a.js'; import '@varve/common/c.js';`,
-    ),
-    parseSource('tsdb/src/x.ts', `import { a } from '@varve/common/a.js';`),
+    parseSource('common/both.ts', `import { a } from './through-both.js';`),
+    parseSource('common/through-both.ts', ''),
+    parseSource('common/one.ts', ''),
+    parseSource('common/nobody.ts', ''),
+    parseSource('common/tests.ts', ''),
+    parseSource('edge-agent/src/x.ts', `import '@varve/common/both.js'; import '@varve/common/one.js';`),
+    parseSource('tsdb/src/x.ts', `import { a } from '@varve/common/both.js';`),
+    parseSource('tsdb/src/x.test.ts', `import '@varve/common/one.js'; import '@varve/common/tests.js';`),
   ];
   assert.deepEqual(sharedCodeViolations(sources), [
-    'common/c.ts is not used by tsdb: it belongs into the program that uses it',
+    'common/one.ts is used by edge-agent alone: it does not belong in common',
+    'common/nobody.ts is used by nobody: it does not belong in common',
   ]);
 });
 

@@ -123,21 +123,28 @@ export function timeViolations(sources: readonly Source[]): string[] {
     );
 }
 
-/** What one program alone uses does not belong in common. */
+/** What one program alone uses does not belong in common. What only tests use may: suites, stores in memory. */
 export function sharedCodeViolations(sources: readonly Source[]): string[] {
-  const shared = programSources(sources).filter(({ path }) => packageOf(path) === 'common');
-  return programs.flatMap((program) => {
-    const used = reachableFrom(sources, program);
-    return shared
-      .filter(({ path }) => !used.has(path))
-      .map(({ path }) => `${path} is not used by ${program}: it belongs into the program that uses it`);
-  });
+  const usedByTests = reachableFrom(sources, ({ path }) => isTest(path));
+  const usedBy = programs.map((program) => ({
+    program,
+    paths: reachableFrom(sources, ({ path }) => packageOf(path) === program && !isTest(path)),
+  }));
+  return programSources(sources)
+    .filter(({ path }) => packageOf(path) === 'common')
+    .flatMap(({ path }) => {
+      const users = usedBy.filter(({ paths }) => paths.has(path)).map(({ program }) => program);
+      if (users.length === programs.length || (users.length === 0 && usedByTests.has(path))) return [];
+      return [
+        `${path} is used by ${users.length === 0 ? 'nobody' : `${list(users)} alone`}: it does not belong in common`,
+      ];
+    });
 }
 
-function reachableFrom(sources: readonly Source[], program: string): Set<string> {
+function reachableFrom(sources: readonly Source[], isStart: (source: Source) => boolean): Set<string> {
   const byPath = new Map(sources.map((source) => [source.path, source]));
   const reached = new Set<string>();
-  const waiting = programSources(sources).filter(({ path }) => packageOf(path) === program);
+  const waiting = sources.filter(isStart);
   for (let source = waiting.pop(); source !== undefined; source = waiting.pop())
     for (const path of importedFiles(source)) {
       const next = byPath.get(path);
