@@ -3,7 +3,8 @@
  * streamed with their length and MD5, which every S3 server checks.
  */
 import { createHash } from 'node:crypto';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Failure } from '../errors.js';
@@ -25,19 +26,13 @@ export interface S3Body {
   readonly stream?: Readable;
 }
 
-/** Hands the body to `use`, and closes the file when that has ended. */
+/** Hands the body to `use`, and closes its file when that has ended. */
 export async function withS3Body<T>(body: ObjectBody, use: (body: S3Body) => Promise<T>): Promise<T> {
-  if (body instanceof Uint8Array) return await use(inMemory(body));
-  const handle = await open(body.path);
+  const opened = body instanceof Uint8Array ? inMemory(body) : await openFile(body.path);
   try {
-    const { size } = await handle.stat();
-    if (size > bodyBytesMax)
-      throw new Failure('body_too_large', `${body.path} has ${size} bytes, S3 takes ${bodyBytesMax} at once`);
-    return await use(
-      size <= bytesInMemoryMax ? inMemory(await readFile(handle)) : await streamed(handle, size),
-    );
+    return await use(opened);
   } finally {
-    await handle.close();
+    opened.stream?.destroy();
   }
 }
 
@@ -45,9 +40,18 @@ function inMemory(bytes: Uint8Array): S3Body {
   return { input: { Body: bytes, ContentLength: bytes.length } };
 }
 
-async function streamed(handle: FileHandle, bytes: number): Promise<S3Body> {
+async function openFile(path: string): Promise<S3Body> {
+  const { size } = await stat(path);
+  if (size <= bytesInMemoryMax) return inMemory(await readFile(path));
+  if (size > bodyBytesMax)
+    throw new Failure('body_too_large', `${path} has ${size} bytes, S3 takes ${bodyBytesMax} at once`);
+  const md5 = await readMd5(path);
+  const stream = createReadStream(path, { end: size - 1 });
+  return { input: { Body: stream, ContentLength: size, ContentMD5: md5 }, stream };
+}
+
+async function readMd5(path: string): Promise<string> {
   const digest = createHash('md5');
-  await pipeline(handle.createReadStream({ start: 0, autoClose: false }), digest);
-  const stream = handle.createReadStream({ start: 0, end: bytes - 1, autoClose: false });
-  return { input: { Body: stream, ContentLength: bytes, ContentMD5: digest.digest('base64') }, stream };
+  await pipeline(createReadStream(path), digest);
+  return digest.digest('base64');
 }

@@ -91,6 +91,9 @@ export async function withDeadline<T>(
   });
   try {
     return await work(aborter);
+  } catch (error) {
+    // The SDK's own word for it does not say why.
+    throw aborter.signal.aborted ? aborter.signal.reason : error;
   } finally {
     ended.abort();
     await limit;

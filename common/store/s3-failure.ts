@@ -61,7 +61,6 @@ const meaningsByName: Readonly<Record<string, Meaning>> = {
   ExpiredToken: credentialsExpired,
   InvalidToken: credentialsExpired,
   NoSuchKey: objectMissing,
-  NotFound: objectMissing,
   QuotaExceeded: quotaReached,
   XMinioStorageFull: quotaReached,
   NotImplemented: notImplemented,
@@ -114,9 +113,9 @@ function isOfLocalFile(error: unknown): boolean {
   );
 }
 
-/** Errors of aborted requests and of several tried addresses say nothing themselves: their cause or code does. */
+/** The error of several tried addresses says nothing itself: its code does. */
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return messageOf(error);
-  if (error.name === 'AbortError' && error.cause !== undefined) return messageOf(error.cause);
-  return error.message || (systemCodeOf(error) ?? error.name);
+  return error instanceof Error && error.message === ''
+    ? (systemCodeOf(error) ?? error.name)
+    : messageOf(error);
 }

@@ -24,6 +24,7 @@ import {
   PutObjectCommand,
   type GetObjectCommandOutput,
   type ListObjectsV2CommandOutput,
+  type PutObjectCommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { planBackoffMs } from '../backoff.js';
@@ -170,7 +171,7 @@ export class S3Store implements Store {
       const command = new PutObjectCommand({ ...target, ...input, ...condition });
       await withDeadline(this.#clock, planPutDeadlineMs(input.ContentLength), async (aborter) => {
         stream?.once('error', (error) => aborter.abort(error));
-        await client.send(command, { abortSignal: aborter.signal });
+        requireStored(await client.send(command, { abortSignal: aborter.signal }));
       });
     });
   }
@@ -215,6 +216,12 @@ export class S3Store implements Store {
       throw s3Failure(error, `${doing} ${this.url}`);
     }
   }
+}
+
+/** Captive portals answer 200 to everything. An object that they "took" would be deleted at the edge and lost. */
+function requireStored({ ETag }: PutObjectCommandOutput): void {
+  if (ETag !== undefined) return;
+  throw new Failure('store_unavailable', 'the answer to a put has no ETag: it is not from an S3 server');
 }
 
 async function collect(answer: GetObjectCommandOutput): Promise<Uint8Array> {
