@@ -113,9 +113,12 @@ function isOfLocalFile(error: unknown): boolean {
   );
 }
 
-/** The error of several tried addresses says nothing itself: its code does. */
+/** `AccessDenied: Access Denied. (HTTP 403)`, without what the answer did not say. */
 function describe(error: unknown): string {
-  return error instanceof Error && error.message === ''
-    ? (systemCodeOf(error) ?? error.name)
-    : messageOf(error);
+  if (!(error instanceof Error)) return messageOf(error);
+  const status = statusOf(error);
+  // The error of several tried addresses has no text: its code says what happened.
+  if (status === undefined) return error.message === '' ? (systemCodeOf(error) ?? error.name) : error.message;
+  const told = [error.name, error.message].filter((text) => text !== '' && !text.startsWith('Unknown'));
+  return `${told.join(': ')} (HTTP ${status})`.trimStart();
 }
