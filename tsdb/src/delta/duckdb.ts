@@ -3,8 +3,8 @@
  *
  * 1. One instance; every piece of work has a session, with temporary tables that end with it.
  * 2. What cannot be kept in memory spills to `tempDir`, up to a bound.
- * 3. Failures that come from this machine rather than from the data are transient `Failure`s. All others are thrown as
- *    DuckDB throws them: who knows what was being read knows what they mean.
+ * 3. Failures that come from this machine rather than from the data are transient `Failure`s. All others are
+ *    `SqlError`s: who knows what was being read knows what they mean.
  * 4. An internal error of DuckDB makes its instance unusable for good; the next session opens another one.
  */
 import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
@@ -18,6 +18,11 @@ export interface DuckDbOptions {
 }
 
 export type Row = Readonly<Record<string, DuckDBValue>>;
+
+/** What DuckDB found wrong with a statement, or with the files that it reads. */
+export class SqlError extends Error {
+  override readonly name = 'SqlError';
+}
 
 /** One connection. Statements run one after another. */
 export interface Session {
@@ -79,7 +84,7 @@ function toSession(connection: DuckDBConnection, onInstanceLost: () => void): Se
       return await work;
     } catch (error) {
       if (instanceLost.test(messageOf(error))) onInstanceLost();
-      throw toMachineFailure(error) ?? error;
+      throw toMachineFailure(error) ?? new SqlError(messageOf(error), { cause: error });
     }
   };
   return {
