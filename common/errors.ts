@@ -45,6 +45,7 @@ export const failureTable = {
 
   store_unavailable: { kind: 'transient', status: 503 },
   disk_full: { kind: 'transient', status: 503 },
+  data_dir_unusable: { kind: 'transient', status: 503 },
   overloaded: { kind: 'transient', status: 503 },
   query_timeout: { kind: 'transient', status: 504 },
   stopping: { kind: 'transient', status: 503 },
