@@ -64,11 +64,9 @@ test('names the tables whose retention is asked for', async () => {
 
 const problems: [text: string, message: RegExp][] = [
   ['data_dir: x', /store: write a folder such as/],
-  ['store: http://x', /store: write a folder/],
+  ['store: http://x', /:1: store: is not understood: write a folder/],
   ['store: ./lake\nlistn: x', /:2: listn: is not an option here/],
   ['store: ./lake\nlisten: here', /:2: listen: "here" is not understood: write an address/],
-  ['store: ./lake\ndata_dir: "./a*"', /data_dir: ".*" contains \*/],
-  ['store: "./lake[1]"', /store: ".*" contains \*/],
   ['store: ./lake\ndata_dir: 5', /:2: data_dir: write a folder/],
   ['store: ./lake\ningest: { every: 2 }', /:2: ingest.every: write a duration/],
   ['store: ./lake\ningest: { every: 1ms }', /:2: ingest.every: is out of range/],
@@ -76,7 +74,10 @@ const problems: [text: string, message: RegExp][] = [
   ['store: ./lake\ncache: { memory: 1MB }', /:2: cache.memory: is too small/],
   ['store: ./lake\ncache: { ssd: 1GB }', /:2: cache.ssd: is not an option here/],
   ['store: ./lake\ntables: { Environment: { retain: 2y } }', /:2: tables.Environment: .*table name/],
-  ['store: ./lake\ntables: { a: { retain: soon } }', /:2: tables.a.retain: write forever, or a duration/],
+  [
+    'store: ./lake\ntables: { a: { retain: soon } }',
+    /:2: tables.a.retain: "soon" is not understood: write forever/,
+  ],
   ['store: ./lake\ntables: { a: { retain: 1s } }', /:2: tables.a.retain: is too short: .*1h/],
   ['store: ./lake\ntables: [a]', /:2: tables: write tables/],
   ['store: ./lake\ntables: { a: { keep: 2y } }', /:2: tables.a.keep: is not an option here/],

@@ -4,15 +4,15 @@
  * Option names carry no units, their values do (`2s`, `20GB`); the parsed form has the unit in its names. Relative paths
  * are relative to the file.
  */
-import {
-  invalidConfig,
-  readConfig,
-  resolveBeside,
-  type ConfigProblem,
-  type ConfigSource,
-} from '@varve/common/config/read-config.js';
+import { readConfig, resolveBeside, type ConfigSource } from '@varve/common/config/read-config.js';
 import { isS3Url, storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
-import { durationMs, listenAddress, sizeBytes, type ListenAddress } from '@varve/common/config/units.js';
+import {
+  durationMs,
+  listenAddress,
+  parseDurationMs,
+  sizeBytes,
+  type ListenAddress,
+} from '@varve/common/config/units.js';
 import { identifierPattern } from '@varve/common/contract/names.js';
 import { z } from 'zod';
 
@@ -42,24 +42,25 @@ const folderPath = z
   .string({ error: 'write a folder such as ./tsdb-data' })
   .min(1, 'write a folder such as ./tsdb-data');
 
-const retain = z.union(
-  [
-    z.literal('forever').transform(() => undefined),
-    durationMs().refine((ms) => ms >= 3_600_000, { error: 'is too short: keep rows for at least 1h' }),
-  ],
-  { error: 'write forever, or a duration such as 90d or 2y' },
-);
+const retainExpected = 'write forever, or a duration such as 90d or 2y';
+const retainMsMin = 3_600_000;
 
-const tables = z.record(
-  z.string().refine((name) => name === '*' || identifierPattern.test(name)),
-  z.strictObject({ retain: retain.prefault('forever') }),
-  {
-    error: (issue) =>
-      issue.code === 'invalid_key'
-        ? 'is not a table name: use a-z, 0-9 and _, or "*" for all tables'
-        : 'write tables with their policies, such as environment: { retain: 2y }',
-  },
-);
+/** Yields milliseconds, or undefined for ever. */
+const retain = z.string({ error: retainExpected }).transform((text, context): number | undefined => {
+  if (text === 'forever') return undefined;
+  const ms = parseDurationMs(text);
+  if (ms === undefined) context.addIssue(`"${text}" is not understood: ${retainExpected}`);
+  else if (ms < retainMsMin) context.addIssue('is too short: keep rows for at least 1h');
+  return ms;
+});
+
+const tableName = z.string().refine((name) => name === '*' || identifierPattern.test(name), {
+  error: 'is not a table name: use a-z, 0-9 and _, or "*" for all tables',
+});
+
+const tables = z.record(tableName, z.strictObject({ retain: retain.prefault('forever') }), {
+  error: 'write tables with their policies, such as environment: { retain: 2y }',
+});
 
 /** DuckDB itself needs some tens of megabytes; below this, ordinary queries fail. */
 const memoryBytesMin = 128e6;
@@ -93,21 +94,12 @@ const tsdbSchema = z
 /** @throws Failure `config_unreadable`, or `config_invalid` with every problem there is */
 export async function readTsdbConfig(source: ConfigSource): Promise<TsdbConfig> {
   const config = await readConfig(source, tsdbSchema);
-  const dataDir = resolveBeside(source.path, config.dataDir);
-  const folder = isS3Url(config.store.url) ? undefined : resolveBeside(source.path, config.store.url);
-  const problems = [...describeFolder('data_dir', dataDir), ...describeFolder('store', folder)];
-  if (problems.length > 0) throw invalidConfig(source.path, problems);
+  const { store, dataDir } = config;
   return {
     ...config,
-    dataDir,
-    store: folder === undefined ? config.store : { ...config.store, url: folder },
+    store: isS3Url(store.url) ? store : { ...store, url: resolveBeside(source.path, store.url) },
+    dataDir: resolveBeside(source.path, dataDir),
   };
-}
-
-/** DuckDB reads `*`, `?` and `[` in a file's path as a pattern, and there is no way to quote them. */
-function describeFolder(option: string, path: string | undefined): ConfigProblem[] {
-  if (path === undefined || !/[*?[]/.test(path)) return [];
-  return [{ line: undefined, path: option, message: `"${path}" contains *, ? or [: choose another folder` }];
 }
 
 /** Tables whose `retain` asks for something that does not happen yet. */

@@ -12,7 +12,7 @@ import { availableParallelism } from 'node:os';
 import { mkdir, rm } from 'node:fs/promises';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import type { Snapshot } from '../delta/snapshot.js';
-import { quoteName, quoteText, quoteTexts } from './sql-text.js';
+import { quoteName, quoteText } from '../delta/sql-text.js';
 
 export interface QueryDatabaseOptions {
   readonly slotsMax: number;
@@ -86,18 +86,14 @@ export class QueryDatabase {
 function settingsAtStart({ memoryBytesMax, spillFolder, spillBytesMax }: QueryDatabaseOptions) {
   return {
     threads: String(availableParallelism()),
-    memory_limit: megabytes(memoryBytesMax),
+    memory_limit: `${memoryBytesMax}B`,
     temp_directory: spillFolder,
-    max_temp_directory_size: megabytes(spillBytesMax),
+    max_temp_directory_size: `${spillBytesMax}B`,
     autoload_known_extensions: 'false',
     autoinstall_known_extensions: 'false',
     allow_community_extensions: 'false',
     allow_persistent_secrets: 'false',
   };
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.floor(bytes / 1e6)}MB`;
 }
 
 async function openSlot(instance: DuckDBInstance, number: number): Promise<QuerySlot> {
@@ -116,7 +112,7 @@ async function lock(instance: DuckDBInstance, readableFolders: readonly string[]
     ['errors_as_json', 'true'],
     // Data files never change: their footers need to be read once.
     ['parquet_metadata_cache', 'true'],
-    ['allowed_directories', quoteTexts(readableFolders)],
+    ['allowed_directories', `[${readableFolders.map(quoteText).join(', ')}]`],
     ['enable_external_access', 'false'],
     ['lock_configuration', 'true'],
   ];

@@ -3,7 +3,7 @@ import { rm, truncate, writeFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { isFailure, type FailureCode } from '@varve/common/errors.js';
 import { queriesRunningMax, queriesWaitingMax, type QueryRequest } from './query-engine.js';
-import { QueryFixture } from './query-fixture.js';
+import { QueryFixture } from './query.test.fixture.js';
 import { renderJson } from './render-json.js';
 
 const nobody = new AbortController().signal;

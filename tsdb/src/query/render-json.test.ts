@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { QueryFixture } from './query-fixture.js';
+import { QueryFixture } from './query.test.fixture.js';
 import { renderJson } from './render-json.js';
 import { jsonEncoder } from './json-values.js';
 import { typeName } from './type-names.js';

@@ -9,7 +9,7 @@
  */
 import { jsonEncoder, type JsonEncoder } from './json-values.js';
 import type { AnswerStats, QueryAnswer, RowBatch } from './query-answer.js';
-import { tableLabel } from './sql-guard.js';
+import { tableLabel } from './find-table.js';
 import { typeName } from './type-names.js';
 
 /** Pieces are about this long, whatever the length of rows: fewer writes, little memory. */

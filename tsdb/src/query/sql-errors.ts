@@ -38,8 +38,7 @@ export function toSqlFailure(error: unknown, context: SqlErrorContext): Failure 
 
 /** True for errors after which DuckDB answers nothing any more. */
 export function isFatal(error: unknown): boolean {
-  const text = messageOf(error);
-  return text.includes('"FATAL"') || text.includes('database has been invalidated');
+  return /"(INTERNAL|FATAL)"|(INTERNAL|FATAL) Error|database has been invalidated/.test(messageOf(error));
 }
 
 function parseDuckError(text: string): DuckError | undefined {

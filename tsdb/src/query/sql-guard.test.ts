@@ -5,7 +5,8 @@ import { Failure, type FailureCode } from '@varve/common/errors.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { allowedFunctions, allowedTableFunctions } from './allowed-functions.js';
 import { serializeSql } from './serialize-sql.js';
-import { guardSql, tableLabel } from './sql-guard.js';
+import { tableLabel } from './find-table.js';
+import { guardSql } from './sql-guard.js';
 
 let instance: DuckDBInstance;
 let connection: DuckDBConnection;

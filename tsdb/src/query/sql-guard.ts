@@ -11,13 +11,14 @@
  *
  * What comes out: the tables that the statement may read, perhaps one too many where a CTE hides one.
  */
-import { Failure, type FailureCode } from '@varve/common/errors.js';
+import { Failure } from '@varve/common/errors.js';
 import { identifierPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { allowedFunctions, allowedTableFunctions, isAllowedFunction } from './allowed-functions.js';
+import { findTable, tableNotFound } from './find-table.js';
 import { nearestName } from './nearest-name.js';
-import type { SerializedSql, SerializedStatement } from './serialize-sql.js';
+import { sqlBytesMax, type SerializedSql, type SerializedStatement } from './serialize-sql.js';
 import { positionOfByte, positionOfCharacter } from './text-position.js';
 
 export interface GuardedSql {
@@ -34,12 +35,6 @@ export function guardSql(sql: string, serialized: SerializedSql, snapshots: read
   return { tables: [...walk.tables], parameterNames: statement.named_param_map.map(({ key }) => key) };
 }
 
-export function tableLabel({ name }: Snapshot): string {
-  return name.database === defaultDatabase ? name.table : `${name.database}.${name.table}`;
-}
-
-/** An answer that says what there is stays readable. */
-const namedTablesMax = 50;
 const oneSelectHint = 'send one SELECT; the tables change only through what agents ship';
 
 function onlyStatement(sql: string, serialized: SerializedSql): SerializedStatement {
@@ -145,18 +140,14 @@ class TreeWalk {
   }
 
   #checkTable(node: TreeNode, scope: Scope): void {
-    const table = String(node['table_name']).toLowerCase();
-    const schema = String(node['schema_name']).toLowerCase();
-    const isUnqualified = schema === '' && node['catalog_name'] === '';
+    const [catalog, schema, table] = [node['catalog_name'], node['schema_name'], node['table_name']].map(
+      String,
+    );
     if (node['at_clause'] !== null) throw this.#refusal(node, 'AT is not allowed');
-    const snapshot =
-      node['catalog_name'] === '' ? this.#findSnapshot(schema || defaultDatabase, table) : undefined;
+    const snapshot = catalog ? undefined : findTable(this.#snapshots, schema || defaultDatabase, table ?? '');
+    const isCte = !catalog && !schema && scope.has(table?.toLowerCase() ?? '');
     if (snapshot) this.tables.add(snapshot);
-    else if (!isUnqualified || !scope.has(table)) throw this.#missingTable(node);
-  }
-
-  #findSnapshot(database: string, table: string): Snapshot | undefined {
-    return this.#snapshots.find(({ name }) => name.database === database && name.table === table);
+    else if (!isCte) throw this.#missingTable(node);
   }
 
   #missingTable(node: TreeNode): Failure {
@@ -164,43 +155,24 @@ class TreeWalk {
       .map((part) => String(node[part]))
       .filter((part) => part !== '')
       .join('.');
-    const tables = this.#snapshots.slice(0, namedTablesMax).map(tableLabel);
-    const nearest = nearestName(wanted.toLowerCase(), tables);
-    const known = tables.length === 0 ? 'there are none yet' : `there are ${tables.join(', ')}`;
-    return this.#failure('table_not_found', node, `there is no table "${wanted}"; ${known}`, {
-      hint: nearest === undefined ? 'GET /api/v1/tables lists the tables' : `did you mean ${nearest}?`,
-      facts: { tables, ...(nearest === undefined ? {} : { did_you_mean: [nearest] }) },
-    });
+    return tableNotFound(wanted, this.#snapshots, this.#place(node));
   }
 
   #functionRefusal(node: TreeNode, name: string, allowed: ReadonlySet<string>): Failure {
     const nearest = nearestName(name.toLowerCase(), allowed);
-    const facts = nearest === undefined ? {} : { did_you_mean: [nearest] };
-    const hint = nearest === undefined ? undefined : `did you mean ${nearest}?`;
-    return this.#failure('sql_not_allowed', node, `there is no function ${name} that queries may use`, {
-      ...(hint === undefined ? {} : { hint }),
-      facts,
+    return new Failure('sql_not_allowed', `there is no function ${name} that queries may use`, {
+      ...(nearest === undefined ? {} : { hint: `did you mean ${nearest}?` }),
+      facts: { ...this.#place(node), ...(nearest === undefined ? {} : { did_you_mean: [nearest] }) },
     });
   }
 
   #refusal(node: TreeNode, message: string, hint = oneSelectHint): Failure {
-    return this.#failure('sql_not_allowed', node, message, { hint, facts: {} });
+    return new Failure('sql_not_allowed', message, { hint, facts: this.#place(node) });
   }
 
-  #failure(
-    code: FailureCode,
-    node: TreeNode,
-    message: string,
-    { hint, facts }: { hint?: string; facts: Readonly<Record<string, unknown>> },
-  ): Failure {
-    const place = node['query_location'];
+  #place({ query_location: offset }: TreeNode): Readonly<Record<string, unknown>> {
     // Nodes without a place carry the largest 64-bit number.
-    const position =
-      typeof place === 'number' && place <= this.#sql.length * 4 ? positionOfByte(this.#sql, place) : {};
-    return new Failure(code, message, {
-      ...(hint === undefined ? {} : { hint }),
-      facts: { ...position, ...facts },
-    });
+    return typeof offset === 'number' && offset < sqlBytesMax ? { ...positionOfByte(this.#sql, offset) } : {};
   }
 }
 

@@ -16,35 +16,24 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import {
-  dayColumnName,
-  timeColumnName,
-  type FieldType,
-  type TableColumns,
-} from '@varve/common/contract/columns.js';
+import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { quoteName, quotePath, quoteText, sqlType, timeSqlType } from '../delta/sql-text.js';
+import { formatTableName } from '../delta/table-metadata.js';
 import type { QuerySlot } from './query-database.js';
-import { quoteName, quoteText, quoteTexts } from './sql-text.js';
 
 export interface SqlColumn {
   readonly name: string;
   readonly type: string;
 }
 
-const fieldSqlTypes: Readonly<Record<FieldType, string>> = {
-  double: 'DOUBLE',
-  long: 'BIGINT',
-  boolean: 'BOOLEAN',
-  string: 'VARCHAR',
-};
-
 /** `time`, tags, fields, `day`: in the order in which `select *` shows them. */
 export function sqlColumns({ tags, fields }: TableColumns): SqlColumn[] {
   return [
-    { name: timeColumnName, type: 'TIMESTAMPTZ' },
-    ...tags.map(({ name }) => ({ name, type: 'VARCHAR' })),
-    ...fields.map(({ name, type }) => ({ name, type: fieldSqlTypes[type] })),
+    { name: timeColumnName, type: timeSqlType },
+    ...tags.map(({ name }) => ({ name, type: sqlType('string') })),
+    ...fields.map(({ name, type }) => ({ name, type: sqlType(type) })),
     { name: dayColumnName, type: 'DATE' },
   ];
 }
@@ -54,9 +43,10 @@ export function viewSql(snapshot: Snapshot, templatePath: string, filePaths: rea
     .map(({ name, type }) => `${quoteName(name)}::${type} AS ${quoteName(name)}`)
     .join(', ');
   const { database, table } = snapshot.name;
+  const paths = [templatePath, ...filePaths].map(quotePath).join(', ');
   return (
     `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS SELECT ${columns} ` +
-    `FROM read_parquet(${quoteTexts([templatePath, ...filePaths])}, union_by_name = true, hive_partitioning = false)`
+    `FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)`
   );
 }
 
@@ -83,14 +73,14 @@ export class TableViews {
 
   /** Lets the slot's view show that snapshot, whose files lie at `paths` (by `DataFile.path`). */
   async show(slot: QuerySlot, snapshot: Snapshot, paths: ReadonlyMap<string, string>): Promise<void> {
-    const { database, table } = snapshot.name;
-    const label = `${database}.${table}`;
-    if (slot.views.get(label) === snapshot) return;
+    const { database } = snapshot.name;
+    const name = formatTableName(snapshot.name);
+    if (slot.views.get(name) === snapshot) return;
     const templatePath = await this.#template(slot.connection, sqlColumns(snapshot.columns));
     if (database !== defaultDatabase)
       await slot.connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(database)}`);
     await slot.connection.run(viewSql(snapshot, templatePath, [...paths.values()]));
-    slot.views.set(label, snapshot);
+    slot.views.set(name, snapshot);
   }
 
   async #template(connection: DuckDBConnection, columns: readonly SqlColumn[]): Promise<string> {
