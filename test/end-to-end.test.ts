@@ -56,7 +56,7 @@ async function requireAnswer(installation: Installation, expected: Expected): Pr
     'the agent to have shipped everything',
     async () => {
       const status = await installation.agentStatus();
-      return status?.log.blocks === 0 && status.outbox.shipments === 0;
+      return status?.log.waiting_messages === 0 && status.outbox.shipments === 0;
     },
     60_000,
     () => installation.agent?.output ?? '',

@@ -63,9 +63,9 @@ export class Pump {
     this.#wakeup.wake();
   }
 
-  /** The first message that is in no window yet. */
+  /** The first message that is in no shipment yet. */
   get nextSeq(): number {
-    return this.#nextSeq;
+    return this.#window?.firstSeq ?? this.#nextSeq;
   }
 
   /** Runs until `signal` aborts. The open window is let go then: it is in the log. */
