@@ -44,6 +44,7 @@ export const failureTable = {
   query_cancelled: { kind: 'rejected', status: 499 },
 
   store_unavailable: { kind: 'transient', status: 503 },
+  server_unreachable: { kind: 'transient', status: 503 },
   disk_full: { kind: 'transient', status: 503 },
   data_dir_unusable: { kind: 'transient', status: 503 },
   overloaded: { kind: 'transient', status: 503 },

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isFailure } from '@varve/common/errors.js';
-import { readTsdbConfig, tablesWithRetention, type TsdbConfig } from './config.js';
+import { dataFileFolders, readTsdbConfig, tablesWithRetention, type TsdbConfig } from './config.js';
 
 let folder = '';
 before(async () => {
@@ -56,6 +56,12 @@ test('an S3 address is left as it is', async () => {
 
 test('--set goes over the file', async () => {
   assert.equal((await read(designExample, 'ingest.every=500ms')).ingest.everyMs, 500);
+});
+
+test('data files lie in the cache, and in the store where that is a folder', async () => {
+  const cache = join(folder, 'tsdb-data', 'cache');
+  assert.deepEqual(dataFileFolders(await read('store: ./lake')), [cache, join(folder, 'lake', 'tables/')]);
+  assert.deepEqual(dataFileFolders(await read('store: s3://bucket/prefix')), [cache]);
 });
 
 test('names the tables whose retention is asked for', async () => {

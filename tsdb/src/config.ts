@@ -4,6 +4,7 @@
  * Option names carry no units, their values do (`2s`, `20GB`); the parsed form has the unit in its names. Relative paths
  * are relative to the file.
  */
+import { join } from 'node:path';
 import { readConfig, resolveBeside, type ConfigSource } from '@varve/common/config/read-config.js';
 import { isS3Url, storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
 import {
@@ -14,6 +15,7 @@ import {
   type ListenAddress,
 } from '@varve/common/config/units.js';
 import { identifierPattern } from '@varve/common/contract/names.js';
+import { tablesPrefix } from '@varve/common/contract/object-keys.js';
 import { z } from 'zod';
 
 export interface TablePolicy {
@@ -100,6 +102,16 @@ export async function readTsdbConfig(source: ConfigSource): Promise<TsdbConfig> 
     store: isS3Url(store.url) ? store : { ...store, url: resolveBeside(source.path, store.url) },
     dataDir: resolveBeside(source.path, dataDir),
   };
+}
+
+export function cacheFolder({ dataDir }: TsdbConfig): string {
+  return join(dataDir, 'cache');
+}
+
+/** Where data files can lie on this machine. */
+export function dataFileFolders(config: TsdbConfig): string[] {
+  const { url } = config.store;
+  return isS3Url(url) ? [cacheFolder(config)] : [cacheFolder(config), join(url, tablesPrefix)];
 }
 
 /** Tables whose `retain` asks for something that does not happen yet. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Failure, isFailure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
+import { Registry } from '@varve/common/metrics.js';
 import { FolderStore } from '@varve/common/store/folder-store.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';
 import type { Store } from '@varve/common/store/store.js';
@@ -28,7 +29,13 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 const open = (bytesMax = 1_000, on: Store = store) =>
-  FileCache.open({ store: on, folder: join(folder, 'cache'), bytesMax, log: silentLogger() });
+  FileCache.open({
+    store: on,
+    folder: join(folder, 'cache'),
+    bytesMax,
+    log: silentLogger(),
+    registry: new Registry(),
+  });
 
 /** An object of 100 bytes per letter of its name, and what its table says of it. */
 async function putFile(name: string, on: Store = store): Promise<DataFile> {

@@ -14,6 +14,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
+import { Gauge, type Registry } from '@varve/common/metrics.js';
 import { requireStoreKey } from '@varve/common/store/store-key.js';
 import type { Store } from '@varve/common/store/store.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
@@ -28,6 +29,7 @@ export interface FileCacheOptions {
   readonly folder: string;
   readonly bytesMax: number;
   readonly log: Logger;
+  readonly registry: Registry;
 }
 
 interface Copy {
@@ -65,6 +67,14 @@ export class FileCache implements DataFiles {
   /** Takes up the copies that an earlier run left, and removes its unfinished ones. */
   static async open(options: FileCacheOptions): Promise<FileCache> {
     const cache = new FileCache(options);
+    new Gauge({
+      name: 'varve_tsdb_cache_bytes',
+      help: 'Bytes of local copies of data files',
+      registers: [options.registry],
+      collect() {
+        this.set(cache.status.bytes);
+      },
+    });
     for (const { key, bytes } of await findCopies(options.folder))
       cache.#add({ key, bytes, leases: 0, arrival: Promise.resolve() });
     cache.#evict();

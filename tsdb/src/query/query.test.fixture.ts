@@ -56,6 +56,7 @@ export class QueryFixture implements TableCatalog {
       folder: join(this.folder, 'cache'),
       bytesMax: 1e9,
       log,
+      registry: this.registry,
     });
     this.#engine = await openQueryEngine({
       catalog: this,
