@@ -14,6 +14,7 @@ import { openStore } from '@varve/common/store/open-store.js';
 import { FileCache } from './cache/file-cache.js';
 import { cacheFolder, dataFileFolders, tablesWithRetention, type TsdbConfig } from './config.js';
 import { CountingStore } from './counting-store.js';
+import { lockDataDir } from './data-dir-lock.js';
 import { DeltaCatalog } from './delta/catalog.js';
 import { watchCatalog } from './delta/watch-catalog.js';
 import { createTsdbServer } from './http/tsdb-server.js';
@@ -35,6 +36,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
   const startedMs = clock.nowMs();
   const common = { clock, log, registry };
 
+  const lock = await lockDataDir(dataDir);
   const openedStore = await openStore(config.store, { access: 'full', probeKey, clock });
   const store = new CountingStore(openedStore, registry);
   const dataFiles = await FileCache.open({
@@ -82,6 +84,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     await Promise.all([server.close(), engine.close()]);
     await ingester.close();
     store.close();
+    lock.release();
     log.info('stopped');
   }
 }
