@@ -22,7 +22,9 @@ async function serve(port: number, signal: AbortSignal): Promise<void> {
   const broker = await Aedes.createBroker();
   broker.on('client', (client) => log.info({ client: client.id }, 'connected'));
   broker.on('clientDisconnect', (client) => log.info({ client: client.id }, 'disconnected'));
-  broker.on('clientError', (client, error) => log.warn({ client: client.id, reason: messageOf(error) }, 'a client failed'));
+  broker.on('clientError', (client, error) =>
+    log.warn({ client: client.id, reason: messageOf(error) }, 'a client failed'),
+  );
   const server = createServer(broker.handle);
   try {
     server.listen(port, loopback);

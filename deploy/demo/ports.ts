@@ -3,7 +3,7 @@
  * with the option that chooses another.
  */
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { Failure, messageOf, systemCodeOf } from '@varve/common/errors.js';
 
 export const loopback = '127.0.0.1';
@@ -55,5 +55,22 @@ async function tryListening(port: number): Promise<unknown> {
     return error ?? new Error('no reason given');
   } finally {
     server.close();
+  }
+}
+
+/** Whether somebody answers there. */
+export async function isListening(port: number): Promise<boolean> {
+  return isAnswered(connect(port, loopback));
+}
+
+/** Whether this connection comes about; it is closed again at once. */
+export async function isAnswered(socket: Socket): Promise<boolean> {
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
