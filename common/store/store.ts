@@ -26,7 +26,7 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** Bytes in memory, or a local file that is streamed (large ones in parts). */
+/** Bytes in memory, or a local file, which is streamed; at most 5 GiB, S3's limit for one request. */
 export type ObjectBody = Uint8Array | { readonly path: string };
 
 export interface ListOptions {

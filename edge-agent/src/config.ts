@@ -129,7 +129,10 @@ export const edgeSchema = z.strictObject({
   data_dir: z.string().min(1).default('./data'),
   sources: z
     .record(z.string().regex(keyPartPattern, 'use a-z, 0-9, - and _ in the name of a source'), sourceSchema, {
-      error: 'name at least one source, such as plant: { mqtt: mqtt://127.0.0.1:1883, topics: ["plant/#"] }',
+      error: ({ code }) =>
+        code === 'invalid_key'
+          ? undefined
+          : 'name at least one source, such as plant: { mqtt: mqtt://127.0.0.1:1883, topics: ["plant/#"] }',
     })
     .refine((sources) => Object.keys(sources).length > 0, 'name at least one source'),
   streams: z

@@ -77,4 +77,6 @@ addCommand('tail', 'Shows messages of the running agent.', 'tail --dead --config
     process.stdout.write(await printDeadLetters(listen, options.limit, options.json ?? false));
   });
 
+// The SDK pinned here supports the Node this runs on; it warns of versions to come at every start.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 await runProgram(process, program);

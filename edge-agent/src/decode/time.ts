@@ -7,17 +7,17 @@
 export const timeUnits = ['s', 'ms', 'us', 'ns', 'rfc3339'] as const;
 export type TimeUnit = (typeof timeUnits)[number];
 
-const unitUs: Readonly<Record<Exclude<TimeUnit, 'rfc3339'>, number>> = { s: 1e6, ms: 1e3, us: 1, ns: 1e-3 };
+const unitUs: Readonly<Record<Exclude<TimeUnit, 'rfc3339' | 'ns'>, number>> = { s: 1e6, ms: 1e3, us: 1 };
 
-/** Microseconds, or undefined where `value` is no time in that unit. Finer digits are cut off, towards the past. */
+/**
+ * Microseconds, or undefined where `value` is no time in that unit. Nanoseconds are cut off, towards the past; fractions of
+ * seconds and milliseconds are rounded, since 1.001 s is 1000999.9999999999 us in binary.
+ */
 export function parseTimeUs(value: unknown, unit: TimeUnit): number | undefined {
   if (unit === 'rfc3339') return typeof value === 'string' ? parseRfc3339Us(value) : undefined;
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isFinite(number)) return undefined;
-  // A fraction of a unit becomes binary noise when scaled up: 1.001 s is 1000999.9999999999 us.
-  const scaled = number * unitUs[unit];
-  const rounded = Math.round(scaled);
-  return inRange(Math.abs(scaled - rounded) < 1e-3 ? rounded : Math.floor(scaled));
+  return inRange(unit === 'ns' ? Math.floor(number / 1_000) : Math.round(number * unitUs[unit]));
 }
 
 /** RFC 3339 §5.6 with any number of fraction digits; `t`, `z` and a blank for `T` are taken too. */
