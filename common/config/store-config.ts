@@ -12,25 +12,30 @@ export interface StoreConfig {
   readonly pathStyle: boolean;
 }
 
+const expected = 'write a folder such as ./lake, or s3://bucket/prefix';
+
 const storeUrl = z
-  .string({ error: 'write a folder such as ./lake, or s3://bucket/prefix' })
-  .min(1, 'write a folder such as ./lake, or s3://bucket/prefix')
+  .string({ error: expected })
+  .min(1, expected)
   .refine((url) => !url.includes('://') || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[^?#]*)?$/.test(url), {
-    error: 'is not understood: write a folder such as ./lake, or s3://bucket/prefix',
+    error: `is not understood: ${expected}`,
   });
 
 export const storeSchema = z
-  .union([
-    storeUrl.transform((url) => ({ url })),
-    z.strictObject({
-      url: storeUrl,
-      endpoint: z
-        .url({ protocol: /^https?$/, error: 'write a URL such as https://s3.example.org' })
-        .optional(),
-      region: z.string().min(1).optional(),
-      path_style: z.boolean().optional(),
-    }),
-  ])
+  .union(
+    [
+      storeUrl.transform((url) => ({ url })),
+      z.strictObject({
+        url: storeUrl,
+        endpoint: z
+          .url({ protocol: /^https?$/, error: 'write a URL such as https://s3.example.org' })
+          .optional(),
+        region: z.string().min(1).optional(),
+        path_style: z.boolean().optional(),
+      }),
+    ],
+    { error: expected },
+  )
   .transform((raw): StoreConfig => {
     const { url, endpoint, region, path_style } = raw as {
       url: string;
