@@ -158,20 +158,25 @@ function describeIssue(
       path: [...issue.path, key].map(String).join('.'),
       message: 'is not an option here: remove it or check its spelling',
     }));
+  if (issue.code === 'invalid_key')
+    return issue.issues.map(({ message }) => ({ ...placeOf(issue, lineOf), message }));
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // The alternative that got furthest is the one that was meant.
-    const meant = issue.errors.reduce((best, errors) => (deepest(errors) > deepest(best) ? errors : best));
-    if (deepest(meant) > 0)
+    const meant = issue.errors.reduce((best, errors) =>
+      closeness(errors) > closeness(best) ? errors : best,
+    );
+    if (closeness(meant) > 0)
       return meant.flatMap((inner) =>
         describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, lineOf),
       );
   }
-  return [{ line: lineOf(issue.path), path: issue.path.map(String).join('.'), message: issue.message }];
+  return [{ ...placeOf(issue, lineOf), message: issue.message }];
 }
 
-function deepest(issues: readonly z.core.$ZodIssue[]): number {
-  return Math.max(
-    0,
-    ...issues.map((issue) => issue.path.length + (issue.code === 'unrecognized_keys' ? 1 : 0)),
-  );
+function placeOf({ path }: z.core.$ZodIssue, lineOf: (path: readonly PropertyKey[]) => number | undefined) {
+  return { line: lineOf(path), path: path.map(String).join('.') };
+}
+
+/** How far an alternative of a union got before it failed: the one that got furthest is the one that was meant. */
+function closeness(issues: readonly z.core.$ZodIssue[]): number {
+  return Math.max(...issues.map(({ code, path }) => path.length + (code === 'invalid_type' ? 0 : 1)));
 }

@@ -48,6 +48,16 @@ describe('FolderStore', () => {
     assert.ok(!(await readdir(root)).includes('prune'));
   });
 
+  it('puts succeed in a directory that deletions keep removing', async () => {
+    const putAndDelete = async (name: number) => {
+      for (let round = 0; round < 100; round++) {
+        assert.equal(await store.putIfAbsent(`vanishing/deep/${name}`, body), 'created');
+        await store.delete([`vanishing/deep/${name}`]);
+      }
+    };
+    await Promise.all(Array.from({ length: 32 }, (_, name) => putAndDelete(name)));
+  });
+
   it('opening removes temporary files that are older than an hour, by the clock it is given', async () => {
     const leftover = join(root, '.tmp', 'left-by-a-killed-process');
     await writeFile(leftover, 'x');

@@ -130,25 +130,24 @@ export class FolderStore implements Store {
     return await attempt(`write ${path}`, async () => {
       try {
         await writeNewFile(temporaryPath, body);
-        return await this.#place(temporaryPath, path, placeName);
+        const outcome = await this.#place(temporaryPath, path, placeName);
+        await this.#syncName(path);
+        return outcome;
       } finally {
         await rm(temporaryPath, { force: true });
       }
     });
   }
 
-  /** Steps 2 and 3. */
   async #place(temporaryPath: string, path: string, placeName: PlaceName): Promise<'created' | 'exists'> {
     for (let attemptNumber = 1; ; attemptNumber++) {
       try {
         await placeName(temporaryPath, path);
-        await this.#syncName(path);
         return 'created';
       } catch (error) {
         const code = systemCodeOf(error);
         if (code === 'EEXIST') {
           await requireNoDirectory(path);
-          await this.#syncName(path);
           return 'exists';
         }
         if (code !== 'ENOENT' || attemptNumber === placeAttemptsMax) throw error;
@@ -163,8 +162,8 @@ export class FolderStore implements Store {
     try {
       await mkdir(path, { recursive: true });
     } catch (error) {
-      // A deletion emptied and removed a parent meanwhile: the caller's next attempt comes here again.
-      if (systemCodeOf(error) !== 'ENOENT') throw error;
+      // A deletion removed a parent meanwhile, of which Node also says ENOTDIR: the next attempt comes here again.
+      if (!['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) throw error;
     }
   }
 

@@ -75,6 +75,14 @@ describe('provePutIfAbsent', () => {
     await failsWith('store_denied', provePutIfAbsent(new MemoryStore({ faults: deny('delete') }), full));
   });
 
+  it('says what the first put met, not what the deletion after it met', async () => {
+    const store = new MemoryStore();
+    store.faults.before = (operation) => {
+      throw new Failure(operation === 'delete' ? 'store_unavailable' : 'store_not_found', 'planted');
+    };
+    await failsWith('store_not_found', provePutIfAbsent(store, full));
+  });
+
   it('proves nothing when the store cannot be reached', async () => {
     const store = new MemoryStore({
       faults: {

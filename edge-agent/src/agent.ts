@@ -1,0 +1,101 @@
+/**
+ * The agent, as a picture: its parts, started in order, stopped in the reverse.
+ *
+ *     source ─▶ log (SQLite) ─▶ pump: decode, window, encode ─▶ outbox ─▶ shipper ─▶ store
+ *          acknowledge ◀─┘
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '@varve/common/clock.js';
+import { agentProbeKey } from '@varve/common/contract/object-keys.js';
+import { listen } from '@varve/common/http-server.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Registry } from '@varve/common/metrics.js';
+import { openStore } from '@varve/common/store/open-store.js';
+import type { EdgeConfig } from './config.js';
+import { Router } from './decode/router.js';
+import { ParquetEncoder } from './encode/parquet-encoder.js';
+import { countedLog } from './log/counted-log.js';
+import { nameEpoch, startEdgeLog } from './log/start-edge-log.js';
+import { createEdgeMetrics } from './metrics.js';
+import { Outbox } from './ship/outbox.js';
+import { Pump } from './ship/pump.js';
+import { Shipper } from './ship/shipper.js';
+import { MqttSource } from './source/mqtt-source.js';
+import { createStatusServer } from './status/status-server.js';
+
+export interface AgentOptions {
+  readonly config: EdgeConfig;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+/** Runs until `signal` aborts, then stops in order. @throws Failure of kind config when it cannot start */
+export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const { config, version, clock, random, logger, registry } = options;
+  const { agent, dataDir } = config;
+  const metrics = createEdgeMetrics(registry);
+  const startedMs = clock.nowMs();
+
+  const newEpoch = nameEpoch(startedMs, randomUUID().slice(0, 8));
+  const log = countedLog(await startEdgeLog({ dataDir, agent, newEpoch }), metrics);
+  const outbox = await Outbox.open(dataDir, log);
+  const encoder = new ParquetEncoder(clock);
+  const proof = {
+    access: 'put-only',
+    probeKey: (uuid: string) => agentProbeKey(agent, uuid),
+    clock,
+  } as const;
+
+  const shipper = new Shipper({
+    ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
+    openStore: () => openStore(config.store, proof),
+    onConfirmed: () => pump.wake(),
+  });
+  const pump = new Pump({
+    ...{ agent, log, encoder, outbox, clock, logger, metrics },
+    router: new Router(config.streams),
+    policy: config.ship,
+    onStaged: () => shipper.wake(),
+  });
+  const sources = config.sources.map(
+    (source) =>
+      new MqttSource({
+        ...{ config: source, limits: config.group, log, clock, random, logger, metrics },
+        onDurable: () => pump.wake(),
+      }),
+  );
+  const status = { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, metrics };
+  const server = createStatusServer({ logger, registry, log, status });
+
+  try {
+    const address = await listen(server, config.listen, 'status.listen');
+    logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
+    await untilAllEnd(signal, [
+      (stop) => shipper.run(stop),
+      (stop) => encoder.run(stop),
+      (stop) => pump.run(stop),
+      ...sources.map((source) => (stop: AbortSignal) => source.run(stop)),
+    ]);
+  } finally {
+    await server.close();
+    await encoder.close();
+    await log.close();
+    logger.info('stopped');
+  }
+}
+
+/** Runs the loops side by side. When one fails, that stops the others, and is thrown. */
+async function untilAllEnd(signal: AbortSignal, loops: readonly ((stop: AbortSignal) => Promise<void>)[]) {
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  const running = loops.map((loop) => loop(stop.signal));
+  for (const end of running) end.catch(abort);
+  const ends = await Promise.allSettled(running);
+  signal.removeEventListener('abort', abort);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+}

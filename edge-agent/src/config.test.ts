@@ -1,0 +1,127 @@
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { ConfigProblem } from '@varve/common/config/read-config.js';
+import { isFailure } from '@varve/common/errors.js';
+import { readEdgeConfig, type EdgeConfig } from './config.js';
+
+const example = `agent: press-hall-3
+data_dir: ./data
+sources:
+  plant:
+    mqtt: mqtt://127.0.0.1:1883
+    topics: ["plant/#"]
+streams:
+  environment:
+    topic: plant/{site}/{device}/environment
+    format: json
+    time: { path: ts, unit: ms }
+store: ./lake
+ship:
+  every: 10s
+  max_rows: 100000
+status: { listen: 127.0.0.1:8182 }
+`;
+
+async function read(
+  context: TestContext,
+  text: string,
+  { assignments = [], env = {} }: { assignments?: string[]; env?: Record<string, string> } = {},
+): Promise<EdgeConfig> {
+  const directory = mkdtempSync(join(tmpdir(), 'varve-config-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'edge.yaml');
+  writeFileSync(path, text);
+  return await readEdgeConfig({ path, assignments, env });
+}
+
+async function problems(context: TestContext, text: string, assignments: string[] = []): Promise<string[]> {
+  try {
+    await read(context, text, { assignments });
+  } catch (error) {
+    assert(isFailure(error, 'config_invalid'), String(error));
+    const found = error.facts['problems'] as ConfigProblem[];
+    return found.map(({ line, path, message }) => `${line ?? '-'} ${path}: ${message}`);
+  }
+  return [];
+}
+
+test('the example of the design is right as it stands', async (context) => {
+  const config = await read(context, example);
+  assert.equal(config.agent, 'press-hall-3');
+  assert.deepEqual(config.ship, { everyMs: 10_000, rowsMax: 100_000 });
+  assert.equal(config.sources[0]?.clientId, 'varve-press-hall-3-plant');
+  assert.match(config.store.url, /^\/.*\/lake$/, 'beside the file');
+  assert.deepEqual(config.streams[0]?.topic.tags, ['site', 'device']);
+});
+
+test('only the agent, a source, a stream and the store must be written', async (context) => {
+  const config = await read(
+    context,
+    'agent: a\nsources: { s: { mqtt: "mqtt://h", topics: [x] } }\nstreams: { t: { topic: x, format: json } }\nstore: s3://bucket/lake\n',
+  );
+  assert.equal(config.store.url, 's3://bucket/lake');
+  assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8182 });
+});
+
+test('every problem is listed at once, with its line and what to write', async (context) => {
+  const text = example
+    .replace('press-hall-3', 'Press Hall')
+    .replace('mqtt://127', 'http://127')
+    .replace('unit: ms', 'unit: minutes')
+    .replace('every: 10s', 'evry: 10s');
+  const found = await problems(context, text);
+  assert.equal(found.length, 4, found.join('\n'));
+  assert.match(found[0] ?? '', /^1 agent: use a-z/);
+  assert.match(found[1] ?? '', /^5 sources\.plant\.mqtt: write a broker URL/);
+  assert.match(found[2] ?? '', /^11 streams\.environment\.time\.unit: write one of s, ms/);
+  assert.match(found[3] ?? '', /^14 ship\.evry: is not an option here/);
+});
+
+test('what is missing is named', async (context) => {
+  const found = await problems(context, 'agent: a\n');
+  assert.deepEqual(found.map((line) => line.split(':')[0]?.split(' ')[1]).sort(), [
+    'sources',
+    'store',
+    'streams',
+  ]);
+});
+
+const single: [what: string, from: string, to: string, message: RegExp][] = [
+  ['a duration without a unit', 'every: 10s', 'every: 10', /ship\.every: write a duration such as/],
+  ['a duration out of range', 'every: 10s', 'every: 1ms', /ship\.every: is out of range/],
+  ['a topic filter', '"plant/#"', '"plant/#/x"', /not an MQTT topic filter/],
+  ['a topic template', '{device}', '{Device No}', /write \{device_no\}/],
+  ['another format', 'format: json', 'format: xml', /write json/],
+  ['a table name', '  environment:', '  Env-1:', /is not a table name/],
+  ['a store', './lake', 'ftp://x', /write a folder such as/],
+  ['a bucket', './lake', 's3://B', /s3:\/\/bucket\/prefix/],
+  ['a port', '127.0.0.1:8182', '127.0.0.1:99999', /status\.listen: .*write an address/],
+];
+for (const [what, from, to, message] of single)
+  test(`${what} that is wrong is explained`, async (context) => {
+    assert(example.includes(from));
+    assert.match((await problems(context, example.replace(from, to))).join('\n'), message);
+  });
+
+test('--set goes over the file, and its mistakes are told too', async (context) => {
+  const config = await read(context, example, { assignments: ['ship.every=2s', 'ship.max_rows=5'] });
+  assert.deepEqual(config.ship, { everyMs: 2_000, rowsMax: 5 });
+  assert.match((await problems(context, example, ['ship.max_rows=many']))[0] ?? '', /ship\.max_rows/);
+  assert.match((await problems(context, example, ['nonsense']))[0] ?? '', /--set/);
+});
+
+test('${ENV} is replaced, with a default where one is written, and named where it is missing', async (context) => {
+  const text = example.replace('mqtt://127.0.0.1:1883', 'mqtt://${USER_X}:${PASS_X:-p}@127.0.0.1:1883');
+  const config = await read(context, text, { env: { USER_X: 'me' } });
+  assert.equal(config.sources[0]?.username, 'me');
+  assert.equal(config.sources[0].password, 'p');
+  assert(!config.sources[0].url.includes('me'), 'the URL carries no secret');
+  assert.match((await problems(context, text))[0] ?? '', /^5 .*\$\{USER_X\} is not set/);
+});
+
+test('broken YAML is one problem with its line', async (context) => {
+  assert.match((await problems(context, 'agent: a\n  b: [\n'))[0] ?? '', /^\d+ : is not valid YAML/);
+});

@@ -1,0 +1,83 @@
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isFailure } from '@varve/common/errors.js';
+import type { Message } from '../message.js';
+import { BlockBuilder, readBlock } from './block.js';
+
+const message = fc.record({
+  topic: fc.oneof(fc.constantFrom('a/b', 'a/c', ''), fc.string({ unit: 'grapheme', maxLength: 300 })),
+  payload: fc.uint8Array({ maxLength: 400 }),
+  arrivedMs: fc.integer({ min: 0, max: 4_102_444_800_000 }),
+}) satisfies fc.Arbitrary<Message>;
+
+function build(messages: readonly Message[]): Uint8Array {
+  const builder = new BlockBuilder();
+  for (const each of messages) builder.add(each);
+  assert.equal(builder.messageCount, messages.length);
+  return builder.finish();
+}
+
+const plain = ({ topic, arrivedMs, payload }: Message) => ({ topic, arrivedMs, payload: [...payload] });
+
+test('a block gives back the messages that were put into it, in order, with clocks that go back', () => {
+  fc.assert(
+    fc.property(fc.array(message, { minLength: 1, maxLength: 60 }), (messages) => {
+      assert.deepEqual([...readBlock(build(messages))].map(plain), messages.map(plain));
+    }),
+  );
+});
+
+test('a builder is empty after finishing, and its next block knows no topic of the last', () => {
+  const builder = new BlockBuilder();
+  const one: Message = { topic: 'plant/a', payload: Buffer.from('1'), arrivedMs: 1_000 };
+  builder.add(one);
+  const first = builder.finish();
+  assert.equal(builder.messageCount, 0);
+  assert.equal(builder.byteLength, 0);
+  builder.add(one);
+  assert.deepEqual(builder.finish(), first);
+});
+
+test('a topic that repeats costs one byte', () => {
+  const one: Message = {
+    topic: 'plant/hall-3/press-17/environment',
+    payload: Buffer.from('{}'),
+    arrivedMs: 1_000,
+  };
+  assert.equal(build([one, one]).length - build([one]).length, 1 + 1 + 1 + 2);
+});
+
+test('a block that was cut or damaged is a failure, not a crash and not a wrong message count', () => {
+  const bytes = build([{ topic: 'a/b', payload: Buffer.from('hello'), arrivedMs: 1_795_300_046_309 }]);
+  for (let length = 0; length < bytes.length; length++) {
+    const cut = bytes.slice(0, length);
+    // A cut right behind the header leaves a block of no messages.
+    const header = 7;
+    if (length === header) continue;
+    assert.throws(
+      () => [...readBlock(cut)],
+      (error) => isFailure(error, 'log_corrupt'),
+      `cut to ${length}`,
+    );
+  }
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
+      try {
+        Array.from(readBlock(noise));
+      } catch (error) {
+        assert(isFailure(error, 'log_corrupt'));
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('version 1 stays readable: these bytes are on gateways', () => {
+  const golden = '01e5ede281a034000003612f62027b7d04010131';
+  const bytes = build([
+    { topic: 'a/b', payload: Buffer.from('{}'), arrivedMs: 1_795_300_046_565 },
+    { topic: 'a/b', payload: Buffer.from('1'), arrivedMs: 1_795_300_046_567 },
+  ]);
+  assert.equal(Buffer.from(bytes).toString('hex'), golden);
+});

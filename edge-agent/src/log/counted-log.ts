@@ -1,0 +1,30 @@
+/** The log with its work counted: what an SD card lives on is how often and how much is written to it. */
+import type { EdgeMetrics } from '../metrics.js';
+import type { EdgeLog } from './edge-log.js';
+
+/**
+ * `fsync_total` counts transactions and shipment files, one each; `written_bytes_total` the bytes of messages and shipments
+ * in them, without SQLite's own pages.
+ */
+export function countedLog(log: EdgeLog, metrics: Pick<EdgeMetrics, 'fsyncs' | 'writtenBytes'>): EdgeLog {
+  return {
+    ...log,
+    async append(blocks) {
+      const bytes = blocks.reduce((sum, block) => sum + block.bytes.length, 0);
+      const firstSeqs = await log.append(blocks);
+      metrics.fsyncs.inc();
+      metrics.writtenBytes.inc(bytes);
+      return firstSeqs;
+    },
+    async stage(request) {
+      const staged = await log.stage(request);
+      metrics.fsyncs.inc(request.shipments.length + 1);
+      metrics.writtenBytes.inc(request.shipments.reduce((sum, shipment) => sum + shipment.bytes, 0));
+      return staged;
+    },
+    async confirm(outboxId) {
+      await log.confirm(outboxId);
+      metrics.fsyncs.inc();
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * The edge log: the durable sequence of messages, and what has become of them. One SQLite file, one writer.
+ *
+ *     blocks        messages in order, a block per group commit; kept until what was made of them is in the store
+ *     position      the first message that is in no shipment yet
+ *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
+ *     dead letters  messages that no stream could read, with the reason
+ *
+ * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
+ * follow (DESIGN I1). `stage` moves the position and records the shipments in one transaction, so a message is in one
+ * shipment whatever is killed (I2). `confirm` deletes blocks only below everything unshipped and unconfirmed (I3).
+ *
+ * This is the interface; `SqliteLog` does it, on a thread of its own behind `startEdgeLog`, so that an fsync that takes
+ * an SD card a second stops nobody.
+ */
+import type { Lane } from '@varve/common/contract/object-keys.js';
+
+export type LaneOfTable = Pick<Lane, 'lane' | 'database' | 'table'>;
+
+export interface NewBlock {
+  readonly source: string;
+  readonly messageCount: number;
+  /** As `BlockBuilder.finish` made it. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface StoredBlock extends NewBlock {
+  readonly firstSeq: number;
+}
+
+/** A finished shipment whose file is durable. */
+export interface StagedShipment extends LaneOfTable {
+  readonly seq: number;
+  /** File name in the outbox folder. */
+  readonly file: string;
+  readonly rowCount: number;
+  readonly bytes: number;
+  readonly firstLogSeq: number;
+  readonly lastLogSeq: number;
+  readonly stagedMs: number;
+}
+
+export interface OutboxEntry extends StagedShipment {
+  /** In the order of staging. */
+  readonly id: number;
+}
+
+export interface DeadLetter {
+  readonly seq: number;
+  readonly source: string;
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Stable, for counting: `not_json`, `no_field`, `no_time`, `no_stream`, … */
+  readonly code: string;
+  /** For people. */
+  readonly reason: string;
+  readonly arrivedMs: number;
+}
+
+export interface StageRequest {
+  readonly shipments: readonly StagedShipment[];
+  readonly deadLetters: readonly DeadLetter[];
+  /** The position afterwards. */
+  readonly nextSeq: number;
+}
+
+export interface LogState {
+  /** One life of this database (DESIGN §3); later lives sort after earlier ones. */
+  readonly epoch: string;
+  /** The first message in no shipment yet. */
+  readonly nextSeq: number;
+  /** One more than the newest message's number. */
+  readonly endSeq: number;
+  readonly outbox: readonly OutboxEntry[];
+  /** The next shipment's number, for every lane and table that has had one. */
+  readonly nextShipmentSeqs: readonly (LaneOfTable & { readonly seq: number })[];
+  readonly deadLetterCount: number;
+}
+
+export interface LogSizes {
+  /** Of the database and its write-ahead log, on disk. */
+  readonly bytes: number;
+  readonly blocks: number;
+  readonly oldestSeq: number;
+}
+
+export interface EdgeLog {
+  /** What was there at opening. */
+  readonly opened: LogState;
+
+  /** Returns each block's first message number, when all of them are durable. One transaction, one fsync. */
+  append(blocks: readonly NewBlock[]): Promise<number[]>;
+
+  /** Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. */
+  read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]>;
+
+  /** Returns the new outbox entries, with dead letters dropped to stay within the bound. Durable when it resolves. */
+  stage(request: StageRequest): Promise<{ entries: OutboxEntry[]; deadLettersDropped: number }>;
+
+  /** The store has this shipment. Forgets it, and the blocks that nothing needs any more. */
+  confirm(outboxId: number): Promise<void>;
+
+  /** The newest dead letters, newest first. */
+  deadLetters(limit: number): Promise<DeadLetter[]>;
+
+  sizes(): Promise<LogSizes>;
+
+  close(): Promise<void>;
+}
+
+/** Bounds of the dead-letter table; the oldest go first. */
+export const deadLettersMax = 10_000;
+export const deadLetterBytesMax = 32_000_000;
+/** Of one dead letter's payload; the rest is cut off, its reason says so. */
+export const deadLetterPayloadBytesMax = 65_536;

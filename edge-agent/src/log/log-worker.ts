@@ -1,0 +1,29 @@
+/** The log's thread: owns the database connection, so that no fsync ever holds up the event loop of the agent. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { strict as assert } from 'node:assert';
+import { serveCalls } from '../worker-call.js';
+import type { NewBlock, StageRequest } from './edge-log.js';
+import { SqliteLog, type SqliteLogOptions } from './sqlite-log.js';
+
+assert(parentPort, 'this file runs as a worker thread');
+
+let log: SqliteLog | undefined;
+const opened = (): SqliteLog => {
+  assert(log, 'the log is not open');
+  return log;
+};
+
+serveCalls(parentPort, {
+  // Opened by a call, not at loading: so that a failure reaches the caller as itself.
+  open() {
+    log = new SqliteLog(workerData as SqliteLogOptions);
+    return log.state();
+  },
+  append: (blocks: NewBlock[]) => opened().append(blocks),
+  read: (fromSeq: number, bytesMax: number) => opened().read(fromSeq, bytesMax),
+  stage: (request: StageRequest) => opened().stage(request),
+  confirm: (outboxId: number) => opened().confirm(outboxId),
+  deadLetters: (limit: number) => opened().deadLetters(limit),
+  sizes: () => opened().sizes(),
+  close: () => opened().close(),
+});

@@ -1,0 +1,14 @@
+/** What a source receives: one MQTT message and when it came. */
+export interface Message {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Wall clock at arrival, milliseconds since 1970 UTC. */
+  readonly arrivedMs: number;
+}
+
+/** A message as the log keeps it: with its place in the one durable order of the agent. */
+export interface LoggedMessage extends Message {
+  /** Counts every message this epoch has acknowledged, from 1, without gaps. */
+  readonly seq: number;
+  readonly source: string;
+}

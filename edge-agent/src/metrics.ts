@@ -1,0 +1,60 @@
+/** The agent's numbers (DESIGN §5.7). Counters start at nought with the process. */
+import { Counter, Gauge, type Registry } from '@varve/common/metrics.js';
+
+export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
+
+export function createEdgeMetrics(registry: Registry) {
+  const registers = [registry];
+  const counter = (name: string, help: string) =>
+    new Counter({ name: `varve_edge_${name}`, help, registers });
+  return {
+    messagesReceived: counter(
+      'messages_received_total',
+      'Messages received from brokers, repeated ones included',
+    ),
+    messagesDurable: counter('messages_durable_total', 'Messages in the log, fsynced'),
+    messagesAcknowledged: counter('messages_acknowledged_total', 'Messages acknowledged to brokers'),
+    deadLetters: new Counter({
+      name: 'varve_edge_dead_letters_total',
+      help: 'Messages that no stream could read, by reason',
+      labelNames: ['code'] as const,
+      registers,
+    }),
+    deadLettersDropped: counter(
+      'dead_letters_dropped_total',
+      'Dead letters forgotten because there were too many',
+    ),
+    rows: new Counter({
+      name: 'varve_edge_rows_total',
+      help: 'Rows put into shipments, by table',
+      labelNames: ['table'] as const,
+      registers,
+    }),
+    fsyncs: counter('fsync_total', 'Transactions and files forced to the disk'),
+    writtenBytes: counter('written_bytes_total', 'Bytes of messages and shipments handed to the disk'),
+    shipments: new Counter({
+      name: 'varve_edge_shipments_total',
+      help: 'Shipments the store has confirmed, by table',
+      labelNames: ['table'] as const,
+      registers,
+    }),
+    shippedBytes: counter('shipped_bytes_total', 'Bytes of confirmed shipments'),
+    logBytes: new Gauge({ name: 'varve_edge_log_bytes', help: 'Bytes of the log on disk', registers }),
+    outboxShipments: new Gauge({
+      name: 'varve_edge_outbox_shipments',
+      help: 'Shipments not yet confirmed',
+      registers,
+    }),
+    oldestUnshippedSeconds: new Gauge({
+      name: 'varve_edge_oldest_unshipped_seconds',
+      help: 'Age of the oldest row that the store does not have',
+      registers,
+    }),
+    connected: new Gauge({
+      name: 'varve_edge_source_connected',
+      help: '1 while the source is connected to its broker',
+      labelNames: ['source'] as const,
+      registers,
+    }),
+  };
+}

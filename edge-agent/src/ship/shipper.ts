@@ -1,0 +1,145 @@
+/**
+ * The shipper: uploads the outbox, strictly in order per lane and table, with put-if-absent (DESIGN I4).
+ *
+ * 1. Take the oldest shipment of each lane and table. 2. Put each: `created`, or `exists` – then an earlier try got this far
+ * and was killed; same key, same content. 3. Confirm those that succeeded. 4. After a failure wait, longer each time, and
+ * go on for ever: messages wait safely in the log. The store is opened here too, so that an agent starts without a network.
+ */
+import type { Clock } from '@varve/common/clock.js';
+import { planBackoffMs } from '@varve/common/backoff.js';
+import { formatInboxKey } from '@varve/common/contract/object-keys.js';
+import { Failure } from '@varve/common/errors.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Store } from '@varve/common/store/store.js';
+import type { OutboxEntry } from '../log/edge-log.js';
+import type { EdgeMetrics } from '../metrics.js';
+import { Wakeup } from '../wakeup.js';
+import { planUploads, type Outbox } from './outbox.js';
+
+const uploadsMax = 4;
+const uploadBackoff = { firstMs: 1_000, maxMs: 60_000 };
+
+export interface ShipperState {
+  readonly storeReachable: boolean;
+  /** Why not, what to do, and whether that heals by itself. */
+  readonly problem:
+    | { readonly message: string; readonly hint: string | undefined; readonly healsItself: boolean }
+    | undefined;
+  readonly lastConfirmedMs: number | undefined;
+}
+
+export interface ShipperOptions {
+  readonly agent: string;
+  readonly epoch: string;
+  readonly outbox: Outbox;
+  /** Opens the store and proves it; called again until it succeeds. */
+  readonly openStore: () => Promise<Store>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
+  /** There is more room in the outbox. */
+  readonly onConfirmed: () => void;
+}
+
+export class Shipper {
+  readonly #options: ShipperOptions;
+  readonly #wakeup: Wakeup;
+  #store: Store | undefined;
+  #state: ShipperState = { storeReachable: false, problem: undefined, lastConfirmedMs: undefined };
+
+  constructor(options: ShipperOptions) {
+    this.#options = options;
+    this.#wakeup = new Wakeup(options.clock);
+  }
+
+  /** There may be something in the outbox. */
+  wake(): void {
+    this.#wakeup.wake();
+  }
+
+  state(): ShipperState {
+    return this.#state;
+  }
+
+  /** Opens the store once, at the start, so that what can never work is said while the operator looks. */
+  async #tryStore(): Promise<void> {
+    try {
+      this.#store = await this.#options.openStore();
+      this.#state = { ...this.#state, storeReachable: true };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      if (error.code === 'store_without_put_if_absent' || error.code === 'store_url_invalid') throw error;
+      this.#report(error);
+    }
+  }
+
+  /**
+   * Ships until `signal` aborts.
+   * @throws Failure `store_without_put_if_absent`, `store_url_invalid`, when that is seen at the start: later the agent
+   * would rather keep collecting
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    await this.#tryStore();
+    let attempt = 0;
+    while (!signal.aborted) {
+      const failure = await this.#shipOnce();
+      if (failure) {
+        this.#report(failure);
+        await clock.sleep(planBackoffMs(++attempt, uploadBackoff, random()), signal);
+        continue;
+      }
+      attempt = 0;
+      if (this.#options.outbox.entries.length === 0) await this.#wakeup.wait(signal);
+    }
+    this.#store?.close();
+  }
+
+  /** One upload per lane and table. Returns what went wrong, if anything did. */
+  async #shipOnce(): Promise<Failure | undefined> {
+    const { outbox, openStore } = this.#options;
+    try {
+      const store = (this.#store ??= await openStore());
+      const uploads = planUploads(outbox.entries, uploadsMax).map((entry) => this.#ship(store, entry));
+      const failed = (await Promise.allSettled(uploads)).find((result) => result.status === 'rejected');
+      if (failed) throw failed.reason;
+      this.#recover();
+      return undefined;
+    } catch (error) {
+      if (error instanceof Failure) return error;
+      throw error;
+    }
+  }
+
+  async #ship(store: Store, entry: OutboxEntry): Promise<void> {
+    const { agent, epoch, outbox, clock, metrics, onConfirmed } = this.#options;
+    const { lane, database, table, seq, file, bytes } = entry;
+    const key = formatInboxKey({ agent, epoch, lane, database, table, seq });
+    // `exists`: an earlier attempt got this far and was killed. Same key, same content.
+    await store.putIfAbsent(key, { path: outbox.pathOf(file) });
+    await outbox.confirm(entry);
+    metrics.shipments.inc({ table });
+    metrics.shippedBytes.inc(bytes);
+    this.#state = { ...this.#state, lastConfirmedMs: clock.nowMs() };
+    onConfirmed();
+  }
+
+  #recover(): void {
+    if (this.#state.problem) this.#options.logger.info('shipping goes on');
+    if (!this.#state.storeReachable || this.#state.problem)
+      this.#state = { ...this.#state, storeReachable: true, problem: undefined };
+  }
+
+  #report(failure: Failure): void {
+    const { message, hint, kind, code } = failure;
+    const healsItself = kind === 'transient';
+    // Once per change: an outage of a week is not a line a minute.
+    if (this.#state.problem?.message !== message)
+      this.#options.logger.warn(
+        { code, reason: message, hint, healsItself },
+        'shipments wait: the store does not take them',
+      );
+    this.#state = { ...this.#state, storeReachable: false, problem: { message, hint, healsItself } };
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The open window: everything decoded since the last shipments, one batch per table, and the messages that were refused.
+ *
+ * A window is a function of the log: from the position on, the same messages make the same rows, so losing it costs nothing.
+ */
+import type { DeadLetter } from '../log/edge-log.js';
+import type { LoggedMessage } from '../message.js';
+import type { OpenBatches, Router } from '../decode/router.js';
+
+export interface ClosingPolicy {
+  readonly everyMs: number;
+  readonly rowsMax: number;
+}
+
+/** A window with more refused messages than this closes: they are held in memory until then. */
+const deadLettersPerWindowMax = 1_000;
+
+export class Window {
+  readonly openedMs: number;
+  readonly firstSeq: number;
+  readonly batches: OpenBatches = new Map();
+  readonly deadLetters: DeadLetter[] = [];
+  #lastSeq: number;
+
+  /** `openedMs` is monotonic. */
+  constructor(openedMs: number, firstSeq: number) {
+    this.openedMs = openedMs;
+    this.firstSeq = firstSeq;
+    this.#lastSeq = firstSeq - 1;
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  get rowCount(): number {
+    return [...this.batches.values()].reduce((sum, { batch }) => sum + batch.rowCount, 0);
+  }
+
+  take(message: LoggedMessage, router: Router): void {
+    this.#lastSeq = message.seq;
+    const refusals = router.route(message, this.batches);
+    const [first] = refusals;
+    if (!first) return;
+    const reason = refusals.map((refusal) => refusal.reason).join('; ');
+    // The payload is a view of a whole block: a copy lets go of the rest.
+    this.deadLetters.push({ ...message, payload: message.payload.slice(), code: first.code, reason });
+  }
+
+  /** How long it may stay open, in ms; 0 when it is due. */
+  dueInMs(monotonicMs: number, { everyMs, rowsMax }: ClosingPolicy): number {
+    if (this.rowCount >= rowsMax || this.deadLetters.length >= deadLettersPerWindowMax) return 0;
+    return Math.max(0, this.openedMs + everyMs - monotonicMs);
+  }
+
+  isFull({ rowsMax }: ClosingPolicy): boolean {
+    return this.rowCount >= rowsMax || this.deadLetters.length >= deadLettersPerWindowMax;
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * One MQTT connection, from CONNECT to its end; never reused, so that an acknowledgement cannot cross to another one.
+ *
+ * mqtt.js acknowledges a QoS 1 message when the callback of `handleMessage` is called without an error, and handles one
+ * packet at a time. Both are in the way of group commits, so:
+ *
+ * 1. `handleMessage` calls back with an error at once: mqtt.js then sends no PUBACK, reports nothing, and reads on.
+ * 2. `acknowledge` sends the PUBACKs itself, in the order of receipt (MQTT 5.0 [MQTT-4.6.0-2]), when the log has the messages.
+ * 3. Not calling back stops the reading, and TCP stops the broker.
+ *
+ * 2. uses `_sendPacket`, which is private: the version of mqtt is pinned, and a test holds it to this behaviour.
+ * Subscriptions ask for QoS 1: at QoS 2 mqtt.js keeps received identifiers in memory only and loses a message when killed.
+ */
+import { strict as assert } from 'node:assert';
+import mqtt, { type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
+import { Failure, messageOf } from '@varve/common/errors.js';
+import type { SourceConfig } from '../config.js';
+
+/** What mqtt.js's `_sendPacket` takes for a PUBACK. */
+interface PubackPacket {
+  readonly cmd: 'puback';
+  readonly messageId: number;
+  readonly reasonCode: number;
+}
+
+export type ProtocolVersion = 4 | 5;
+
+/** How a connection came to nothing, where that says whether the broker speaks the protocol version. */
+export type RefusalKind = 'version' | 'dropped' | 'other';
+
+export class ConnectionRefused extends Error {
+  readonly refusal: RefusalKind;
+
+  constructor(message: string, refusal: RefusalKind) {
+    super(message);
+    this.refusal = refusal;
+  }
+}
+
+export interface Arrival {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Undefined at QoS 0, which nobody acknowledges. */
+  readonly packetId: number | undefined;
+  /** Lets the connection read on; not calling it holds the broker back, PINGRESP included. */
+  readonly proceed: () => void;
+}
+
+export interface ConnectionOptions {
+  readonly source: SourceConfig;
+  readonly protocolVersion: ProtocolVersion;
+  readonly connectTimeoutMs: number;
+  readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
+}
+
+/** Tells mqtt.js not to acknowledge. It never leaves this file. */
+const notYetDurable = new Error('acknowledged once it is durable');
+
+export class MqttConnection {
+  readonly protocolVersion: ProtocolVersion;
+  /** Resolves with the reason when the connection is over. */
+  readonly closed: Promise<string>;
+  readonly #client: MqttClient;
+  readonly #sendPacket: (packet: PubackPacket) => void;
+  #sessionPresent = false;
+  #lastError: string | undefined;
+
+  private constructor({ source, protocolVersion, connectTimeoutMs, onArrival }: ConnectionOptions) {
+    this.protocolVersion = protocolVersion;
+    this.#client = mqtt.connect(source.url, {
+      clientId: source.clientId,
+      protocolVersion,
+      clean: false,
+      keepalive: source.keepaliveSeconds,
+      connectTimeout: connectTimeoutMs,
+      manualConnect: true,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      ...(source.username === undefined ? {} : { username: source.username }),
+      ...(source.password === undefined ? {} : { password: source.password }),
+      ...(protocolVersion === 5 && {
+        properties: {
+          sessionExpiryInterval: source.sessionExpirySeconds,
+          receiveMaximum: source.receiveMaximum,
+        },
+      }),
+    });
+    const sendPacket: unknown = this.#client['_sendPacket'];
+    assert(typeof sendPacket === 'function', 'this version of mqtt has no _sendPacket');
+    this.#sendPacket = sendPacket.bind(this.#client) as (packet: PubackPacket) => void;
+    // A resumed session floods right behind CONNACK: this must be in place before the connection is.
+    this.#client.handleMessage = (packet, callback) => onArrival(this, toArrival(packet, callback));
+    this.#client.on('error', (error) => (this.#lastError = messageOf(error)));
+    this.closed = new Promise((resolve) => {
+      this.#client.once('close', () => resolve(this.#lastError ?? 'the broker closed the connection'));
+    });
+  }
+
+  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription */
+  static async open(options: ConnectionOptions): Promise<MqttConnection> {
+    const connection = new MqttConnection(options);
+    try {
+      connection.#sessionPresent = (await connack(connection.#client)).sessionPresent;
+      await connection.#subscribe(options.source.topics);
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  /** The broker kept our session: what it could not deliver meanwhile comes now. */
+  get sessionPresent(): boolean {
+    return this.#sessionPresent;
+  }
+
+  /** Sends PUBACKs in the order given, if this connection still stands; otherwise the broker sends the messages again. */
+  acknowledge(packetIds: readonly number[]): number {
+    if (!this.#client.connected) return 0;
+    // One write for all of them, not one each.
+    this.#client.stream.cork();
+    for (const messageId of packetIds) this.#sendPacket({ cmd: 'puback', messageId, reasonCode: 0 });
+    this.#client.stream.uncork();
+    return packetIds.length;
+  }
+
+  /** Ends it in order: DISCONNECT, then close. The session stays. */
+  async end(): Promise<void> {
+    await this.#client.endAsync();
+  }
+
+  /** Ends it at once. */
+  destroy(): void {
+    this.#client.end(true);
+  }
+
+  async #subscribe(topics: readonly string[]): Promise<void> {
+    // rh 1: retained messages come with a new subscription only, not at every reconnect (MQTT 5.0 §3.8.3.1).
+    const v5 = this.protocolVersion === 5 ? { rh: 1 as const, rap: true } : {};
+    const granted = await this.#client.subscribeAsync([...topics], { qos: 1, ...v5 });
+    const refused = granted.filter(({ qos }) => qos >= 128).map(({ topic }) => topic);
+    if (refused.length > 0)
+      throw new Failure('bad_request', `the broker refuses the subscription to ${refused.join(', ')}`, {
+        hint: 'allow this client to read these topics in the access list of the broker',
+      });
+  }
+}
+
+function toArrival(packet: IPublishPacket, callback: (error?: Error) => void): Arrival {
+  const isQos0 = packet.qos === 0;
+  return {
+    topic: packet.topic,
+    payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
+    packetId: isQos0 ? undefined : packet.messageId,
+    proceed: () => callback(isQos0 ? undefined : notYetDurable),
+  };
+}
+
+function connack(client: MqttClient): Promise<IConnackPacket> {
+  return new Promise((resolve, reject) => {
+    client.once('connect', resolve);
+    client.once('error', (error) => reject(new ConnectionRefused(messageOf(error), refusalKind(error))));
+    client.once('close', () => reject(new ConnectionRefused('closed before the broker answered', 'dropped')));
+    client.connect();
+  });
+}
+
+/** 0x84 is MQTT 5's "unsupported protocol version" (§3.2.2.2), 1 is 3.1.1's (§3.2.2.3). */
+function refusalKind(error: unknown): RefusalKind {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === 0x84 || code === 1 ? 'version' : 'other';
+}
+
+/** What to try next: brokers that do not know MQTT 5 say so, or just hang up. */
+export function planProtocolVersion(current: ProtocolVersion, refusal: RefusalKind): ProtocolVersion {
+  if (refusal === 'other') return current;
+  return current === 5 ? 4 : 5;
+}

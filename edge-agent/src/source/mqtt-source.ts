@@ -1,0 +1,216 @@
+/**
+ * One source: keeps an MQTT connection, puts what comes into the log, and acknowledges what the log has (DESIGN I1).
+ *
+ * Bounds: at most `pendingMessagesMax` messages or `pendingBytesMax` bytes wait for the disk; then reading stops until half
+ * of that is durable. Brokers exceed MQTT's own receive maximum, so this bound is ours.
+ */
+import type { Clock } from '@varve/common/clock.js';
+import { planBackoffMs } from '@varve/common/backoff.js';
+import { Failure, messageOf } from '@varve/common/errors.js';
+import type { Logger } from '@varve/common/log.js';
+import type { GroupLimits, SourceConfig } from '../config.js';
+import type { EdgeLog } from '../log/edge-log.js';
+import { GroupCommitter } from '../log/group-committer.js';
+import type { EdgeMetrics } from '../metrics.js';
+import {
+  ConnectionRefused,
+  MqttConnection,
+  planProtocolVersion,
+  type Arrival,
+  type ProtocolVersion,
+} from './mqtt-connection.js';
+
+const pendingMessagesMax = 10_000;
+const pendingBytesMax = 16_000_000;
+const connectTimeoutMs = 10_000;
+const reconnectBackoff = { firstMs: 500, maxMs: 30_000 };
+
+export interface SourceState {
+  readonly broker: string;
+  readonly connected: boolean;
+  /** When it last connected or lost the connection, ms since 1970. */
+  readonly sinceMs: number;
+  readonly protocolVersion: '5.0' | '3.1.1';
+  readonly sessionPresent: boolean;
+  readonly lastError: string | undefined;
+}
+
+export interface MqttSourceOptions {
+  readonly config: SourceConfig;
+  readonly limits: GroupLimits;
+  readonly log: Pick<EdgeLog, 'append'>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
+  /** New messages are durable. */
+  readonly onDurable: () => void;
+}
+
+/** What is owed to the broker for one message. */
+interface Ticket {
+  readonly connection: MqttConnection;
+  readonly packetId: number | undefined;
+}
+
+export class MqttSource {
+  readonly #options: MqttSourceOptions;
+  readonly #logger: Logger;
+  readonly #committer: GroupCommitter<Ticket>;
+  #held: (() => void)[] = [];
+  #protocolVersion: ProtocolVersion = 5;
+  #state: SourceState;
+
+  constructor(options: MqttSourceOptions) {
+    this.#options = options;
+    const { config, limits, log, clock, logger } = options;
+    this.#logger = logger.child({ source: config.name, broker: config.brokerName });
+    this.#committer = new GroupCommitter<Ticket>({
+      log,
+      source: config.name,
+      limits,
+      clock,
+      onDurable: (tickets) => this.#acknowledge(tickets),
+      onFailed: (failure, tickets) => this.#giveBack(failure, tickets),
+    });
+    this.#state = this.#describe({ connected: false, sessionPresent: false, lastError: undefined });
+  }
+
+  get name(): string {
+    return this.#options.config.name;
+  }
+
+  state(): SourceState {
+    return this.#state;
+  }
+
+  /** Receives until `signal` aborts; then stops reading, makes durable and acknowledges what came, and disconnects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const committing = new AbortController();
+    const committed = this.#committer.run(committing.signal);
+    const received = this.#receive(signal, async () => {
+      committing.abort();
+      await committed;
+    });
+    await Promise.all([committed, received]);
+  }
+
+  async #receive(signal: AbortSignal, drain: () => Promise<void>): Promise<void> {
+    const { clock, random } = this.#options;
+    let attempt = 0;
+    let connection: MqttConnection | undefined;
+    while (!signal.aborted) {
+      connection = await this.#connect();
+      if (connection) attempt = 0;
+      if (connection) await untilClosed(connection, signal, (reason) => this.#lost(reason));
+      await clock.sleep(planBackoffMs(++attempt, reconnectBackoff, random()), signal);
+    }
+    await drain();
+    await connection?.end();
+  }
+
+  async #connect(): Promise<MqttConnection | undefined> {
+    const protocolVersion = this.#protocolVersion;
+    try {
+      const connection = await MqttConnection.open({
+        source: this.#options.config,
+        protocolVersion,
+        connectTimeoutMs,
+        onArrival: (from, arrival) => this.#take(from, arrival),
+      });
+      const { sessionPresent } = connection;
+      this.#state = this.#describe({ connected: true, sessionPresent, lastError: undefined });
+      this.#logger.info({ protocol: this.#state.protocolVersion, sessionPresent }, 'connected to the broker');
+      return connection;
+    } catch (error) {
+      if (!(error instanceof ConnectionRefused || error instanceof Failure)) throw error;
+      this.#lost(messageOf(error));
+      if (error instanceof ConnectionRefused)
+        this.#protocolVersion = planProtocolVersion(protocolVersion, error.refusal);
+      return undefined;
+    }
+  }
+
+  #lost(reason: string): void {
+    // Once per change of state: an outage of a week is one line, not one every half minute.
+    if (this.#state.connected || this.#state.lastError !== reason)
+      this.#logger.warn({ reason }, 'not connected to the broker');
+    const wasConnected = this.#state.connected;
+    const next = this.#describe({ connected: false, sessionPresent: false, lastError: reason });
+    this.#state = wasConnected ? next : { ...next, sinceMs: this.#state.sinceMs };
+  }
+
+  #take(connection: MqttConnection, { topic, payload, packetId, proceed }: Arrival): void {
+    const { clock, metrics } = this.#options;
+    metrics.messagesReceived.inc();
+    this.#committer.add({ topic, payload, arrivedMs: clock.nowMs() }, { connection, packetId });
+    const { pendingMessages, pendingBytes } = this.#committer;
+    if (pendingMessages < pendingMessagesMax && pendingBytes < pendingBytesMax) proceed();
+    else this.#held.push(proceed);
+  }
+
+  #acknowledge(tickets: readonly Ticket[]): void {
+    const { metrics, onDurable } = this.#options;
+    metrics.messagesDurable.inc(tickets.length);
+    for (const { connection, packetIds } of runsByConnection(tickets))
+      metrics.messagesAcknowledged.inc(connection.acknowledge(packetIds));
+    onDurable();
+    this.#readOn();
+  }
+
+  #giveBack(failure: Failure, tickets: readonly Ticket[]): void {
+    this.#logger.error(
+      { err: failure, messages: tickets.length },
+      'messages could not be stored; the broker keeps them',
+    );
+    // The broker sends unacknowledged messages again on a new connection only (MQTT 5.0 §4.4).
+    for (const connection of new Set(tickets.map((ticket) => ticket.connection))) connection.destroy();
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    if (this.#committer.pendingMessages > pendingMessagesMax / 2) return;
+    if (this.#committer.pendingBytes > pendingBytesMax / 2) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const proceed of held) proceed();
+  }
+
+  #describe(state: Pick<SourceState, 'connected' | 'sessionPresent' | 'lastError'>): SourceState {
+    return {
+      ...state,
+      broker: this.#options.config.brokerName,
+      sinceMs: this.#options.clock.nowMs(),
+      protocolVersion: this.#protocolVersion === 5 ? '5.0' : '3.1.1',
+    };
+  }
+}
+
+/** Resolves when the connection is over – saying why – or `signal` aborts. */
+async function untilClosed(
+  connection: MqttConnection,
+  signal: AbortSignal,
+  onClosed: (reason: string) => void,
+) {
+  let stop: (() => void) | undefined;
+  const stopped = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+  });
+  const reason = await Promise.race([connection.closed, stopped]);
+  if (stop) signal.removeEventListener('abort', stop);
+  if (reason !== undefined) onClosed(reason);
+}
+
+/** Neighbouring tickets of one connection together, in order. */
+function runsByConnection(tickets: readonly Ticket[]): { connection: MqttConnection; packetIds: number[] }[] {
+  const runs: { connection: MqttConnection; packetIds: number[] }[] = [];
+  for (const { connection, packetId } of tickets) {
+    if (packetId === undefined) continue;
+    const run = runs.at(-1);
+    if (run?.connection === connection) run.packetIds.push(packetId);
+    else runs.push({ connection, packetIds: [packetId] });
+  }
+  return runs;
+}

@@ -1,0 +1,77 @@
+/** What `varve-edge status` and `varve-edge tail --dead` print: questions to the running agent, answers for people. */
+import { formatListenAddress, type ListenAddress } from '@varve/common/config/units.js';
+import { Failure, messageOf } from '@varve/common/errors.js';
+import type { EdgeStatus } from './status.js';
+
+interface ShownDeadLetter {
+  readonly seq: number;
+  readonly topic: string;
+  readonly arrived: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly payload?: string;
+  readonly payload_base64?: string;
+}
+
+export async function printStatus(address: ListenAddress, asJson: boolean): Promise<string> {
+  const status = (await ask(address, '/status')) as EdgeStatus;
+  return asJson ? `${JSON.stringify(status)}\n` : describeStatus(status);
+}
+
+export async function printDeadLetters(
+  address: ListenAddress,
+  limit: string,
+  asJson: boolean,
+): Promise<string> {
+  const path = `/dead-letters?limit=${encodeURIComponent(limit)}`;
+  const { dead_letters: letters } = (await ask(address, path)) as { dead_letters: ShownDeadLetter[] };
+  if (asJson) return letters.map((letter) => `${JSON.stringify(letter)}\n`).join('');
+  if (letters.length === 0) return 'no dead letters: every message was understood\n';
+  return letters.map(describeDeadLetter).join('');
+}
+
+async function ask(address: ListenAddress, path: string): Promise<unknown> {
+  const url = `http://${formatListenAddress(address)}${path}`;
+  let response: Response;
+  try {
+    response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+  } catch (cause) {
+    throw new Failure('store_unavailable', `no agent answers on ${url}: ${messageOf(cause)}`, {
+      cause,
+      hint: 'start it with "varve-edge run", or check status.listen in the configuration',
+    });
+  }
+  const answer = (await response.json()) as { title?: string; hint?: string };
+  if (response.ok) return answer;
+  throw new Failure('bad_request', answer.title ?? `the agent answered ${response.status}`, {
+    ...(answer.hint === undefined ? {} : { hint: answer.hint }),
+  });
+}
+
+export function describeStatus(status: EdgeStatus): string {
+  const { store, outbox, log } = status;
+  const sources = Object.entries(status.sources).map(([name, source]) => {
+    const state = source.connected ? 'connected' : `not connected: ${source.last_error ?? 'starting'}`;
+    return `source ${name}  ${state} (${source.broker}, MQTT ${source.protocol_version}) since ${source.since}`;
+  });
+  const problem = store.problem
+    ? `${store.problem.message}${store.problem.hint === null ? '' : `\n              what to do: ${store.problem.hint}`}`
+    : 'takes shipments';
+  return [
+    `agent ${status.agent}  version ${status.version}, epoch ${status.epoch}, up ${status.uptime_seconds} s`,
+    ...sources,
+    `log           ${formatMegabytes(log.bytes)}, ${log.blocks} blocks, messages from ${log.oldest_seq} to ${log.next_seq - 1}`,
+    `outbox        ${outbox.shipments} shipments, ${formatMegabytes(outbox.bytes)}, oldest ${status.oldest_unshipped_seconds.toFixed(0)} s`,
+    `store         ${problem}`,
+    '',
+  ].join('\n');
+}
+
+function describeDeadLetter(letter: ShownDeadLetter): string {
+  const payload = letter.payload ?? `base64:${letter.payload_base64 ?? ''}`;
+  return `${letter.arrived}  ${letter.topic}\n    ${letter.code}: ${letter.reason}\n    ${payload.slice(0, 200)}\n`;
+}
+
+function formatMegabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}

@@ -1,0 +1,157 @@
+/**
+ * An agent and a tsdb as a person installs them: configuration files, real processes, HTTP.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { freePort, startNode, waitFor, type Owner, type TestProcess } from './processes.js';
+
+const edgeProgram = fileURLToPath(new URL('../../edge-agent/bin/varve-edge.js', import.meta.url));
+const tsdbProgram = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb.js', import.meta.url));
+
+export interface InstallationOptions {
+  readonly brokerUrl: string;
+  /** Streams as in the configuration file. */
+  readonly streams: Readonly<Record<string, unknown>>;
+  /** As `store:` in the configuration; absent: a folder. */
+  readonly store?: unknown;
+}
+
+export interface QueryAnswer {
+  readonly status: number;
+  readonly body: {
+    readonly rows?: unknown[][];
+    readonly columns?: { readonly name: string; readonly type: string }[];
+    readonly code?: string;
+    readonly title?: string;
+  };
+}
+
+/** One agent and one tsdb on one store, below a temporary folder. */
+export class Installation {
+  readonly dir: string;
+  readonly lake: string;
+  agent: TestProcess | undefined;
+  tsdb: TestProcess | undefined;
+  readonly #owner: Owner;
+  readonly #edgePort: number;
+  readonly #httpPort: number;
+
+  private constructor(owner: Owner, dir: string, edgePort: number, httpPort: number) {
+    this.#owner = owner;
+    this.dir = dir;
+    this.lake = join(dir, 'lake');
+    this.#edgePort = edgePort;
+    this.#httpPort = httpPort;
+  }
+
+  static async create(owner: Owner, options: InstallationOptions): Promise<Installation> {
+    const dir = temporaryFolder(owner);
+    const installation = new Installation(owner, dir, await freePort(), await freePort());
+    const store = options.store ?? './lake';
+    writeFileSync(join(dir, 'edge.yaml'), stringify(installation.#edgeConfig(options, store)));
+    writeFileSync(join(dir, 'tsdb.yaml'), stringify(installation.#tsdbConfig(store)));
+    return installation;
+  }
+
+  startAgent(): void {
+    this.agent = startNode(this.#owner, edgeProgram, ['run', '--config', 'edge.yaml'], { cwd: this.dir });
+  }
+
+  startTsdb(): void {
+    this.tsdb = startNode(this.#owner, tsdbProgram, ['serve', '--config', 'tsdb.yaml'], { cwd: this.dir });
+  }
+
+  /** Until the agent is connected to its broker. */
+  async agentReady(): Promise<void> {
+    await waitFor(
+      'the agent to connect',
+      async () => (await this.agentStatus())?.sources['plant']?.connected,
+      30_000,
+      () => this.agent?.output ?? '',
+    );
+  }
+
+  async tsdbReady(): Promise<void> {
+    const ready = async () => (await fetchJson(`http://127.0.0.1:${this.#httpPort}/healthz`))?.status === 200;
+    await waitFor('tsdb to answer', ready, 30_000, () => this.tsdb?.output ?? '');
+  }
+
+  async agentStatus(): Promise<AgentStatus | undefined> {
+    return (await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`))?.body as AgentStatus | undefined;
+  }
+
+  /** Newest first. */
+  async deadLetters(): Promise<{ topic: string; code: string; payload: string }[]> {
+    const answer = await fetchJson(`http://127.0.0.1:${this.#edgePort}/dead-letters`);
+    return (answer?.body as { dead_letters: { topic: string; code: string; payload: string }[] })
+      .dead_letters;
+  }
+
+  /** Undefined while tsdb does not answer. */
+  async query(sql: string): Promise<QueryAnswer | undefined> {
+    const request = {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ sql }),
+    };
+    return (await fetchJson(`http://127.0.0.1:${this.#httpPort}/api/v1/query`, request)) as
+      QueryAnswer | undefined;
+  }
+
+  async get(path: string): Promise<QueryAnswer | undefined> {
+    return (await fetchJson(`http://127.0.0.1:${this.#httpPort}${path}`)) as QueryAnswer | undefined;
+  }
+
+  #edgeConfig({ brokerUrl, streams }: InstallationOptions, store: unknown): unknown {
+    return {
+      agent: 'press-hall-3',
+      data_dir: './edge-data',
+      sources: { plant: { mqtt: brokerUrl, topics: ['plant/#'] } },
+      streams,
+      store,
+      ship: { every: '300ms' },
+      status: { listen: `127.0.0.1:${this.#edgePort}` },
+    };
+  }
+
+  #tsdbConfig(store: unknown): unknown {
+    return {
+      store,
+      data_dir: './tsdb-data',
+      listen: `127.0.0.1:${this.#httpPort}`,
+      ingest: { every: '200ms' },
+    };
+  }
+}
+
+interface AgentStatus {
+  readonly sources: Readonly<Record<string, { readonly connected: boolean }>>;
+  readonly log: { readonly blocks: number; readonly next_seq: number };
+  readonly outbox: { readonly shipments: number };
+}
+
+export function temporaryFolder(owner: Owner): string {
+  const dir = mkdtempSync(join(tmpdir(), 'varve-'));
+  mkdirSync(dir, { recursive: true });
+  owner.after(() => {
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    return Promise.resolve();
+  });
+  return dir;
+}
+
+/** Undefined where nobody answers: the process may have been killed. */
+async function fetchJson(
+  url: string,
+  request: RequestInit = {},
+): Promise<{ status: number; body: unknown } | undefined> {
+  try {
+    const response = await fetch(url, { ...request, signal: AbortSignal.timeout(10_000) });
+    return { status: response.status, body: await response.json() };
+  } catch {
+    return undefined;
+  }
+}

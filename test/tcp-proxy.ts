@@ -1,0 +1,45 @@
+/** A TCP proxy whose connections a test can cut, as a network does: without a word to either side. */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import type { Owner } from './processes.js';
+
+export interface TcpProxy {
+  readonly port: number;
+  /** Connections made so far. */
+  connectionCount(): number;
+  /** Cuts every connection there is; new ones are accepted. */
+  cut(): void;
+}
+
+export async function startTcpProxy(owner: Owner, targetPort: number): Promise<TcpProxy> {
+  const sockets = new Set<Socket>();
+  let connectionCount = 0;
+  const server = createServer((client) => {
+    connectionCount++;
+    const target = connect(targetPort, '127.0.0.1');
+    for (const [from, to] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      from.pipe(to);
+    }
+  });
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  owner.after(async () => {
+    cut();
+    server.close();
+    await once(server, 'close');
+  });
+  const { port } = server.address() as { port: number };
+  return { port, connectionCount: () => connectionCount, cut };
+}
