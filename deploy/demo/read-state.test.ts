@@ -16,9 +16,9 @@ test('a metric without a value yet is nought', () => assert.equal(sumMetric(metr
 
 test('tables are summed up to their rows and their newest time', () => {
   const tables = [
-    { row_count: 2, max_time: '2026-01-01T00:00:01Z' },
-    { row_count: 3, max_time: '2026-01-01T00:00:02.500Z' },
-    { row_count: 0, max_time: null },
+    { rows: 2, max_time: '2026-01-01T00:00:01Z' },
+    { rows: 3, max_time: '2026-01-01T00:00:02.500Z' },
+    { rows: 0, max_time: null },
   ];
   assert.deepEqual(summarizeTables({ tables }), {
     rowCount: 5,

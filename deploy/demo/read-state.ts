@@ -4,7 +4,7 @@
  */
 import type { Clock } from '@varve/common/clock.js';
 import { loopback } from './ports.js';
-import type { DemoFacts, DemoState } from './view.js';
+import { exampleSql, type DemoFacts, type DemoState } from './view.js';
 
 const answerLimitMs = 2_000;
 
@@ -22,6 +22,15 @@ export async function readState({ edgePort, httpPort }: DemoFacts, clock: Clock)
     rowsQueryable: rowCount,
     newestRowAgeMs: newestMs === undefined ? undefined : clock.nowMs() - newestMs,
   };
+}
+
+/** Whether the query that the demo prints has rows for an answer by now. */
+export async function isExampleAnswered({ httpPort }: DemoFacts): Promise<boolean> {
+  const answer = await ask(
+    `http://${loopback}:${httpPort}/api/v1/query?sql=${encodeURIComponent(exampleSql)}`,
+    (response) => response.json() as Promise<{ rows: unknown[] }>,
+  );
+  return answer !== undefined && answer.rows.length > 0;
 }
 
 /** Whether a program of ours answers that it is well. */
@@ -48,14 +57,14 @@ export function sumMetric(text: string, name: string): number {
 
 /** `GET /api/v1/tables`, as far as it is read here. */
 export interface TablesAnswer {
-  readonly tables: readonly { readonly row_count: number; readonly max_time: string | null }[];
+  readonly tables: readonly { readonly rows: number; readonly max_time: string | null }[];
 }
 
 export function summarizeTables(answer: TablesAnswer | undefined) {
   if (answer === undefined) return { rowCount: undefined, newestMs: undefined };
   const times = answer.tables.flatMap(({ max_time: time }) => (time === null ? [] : [Date.parse(time)]));
   return {
-    rowCount: answer.tables.reduce((sum, { row_count: count }) => sum + count, 0),
+    rowCount: answer.tables.reduce((sum, { rows }) => sum + rows, 0),
     newestMs: times.length === 0 ? undefined : Math.max(...times),
   };
 }

@@ -4,13 +4,13 @@
  */
 import { createLogUpdate } from 'log-update';
 import type { Clock } from '@varve/common/clock.js';
-import { readState } from './read-state.js';
+import { isExampleAnswered, readState } from './read-state.js';
 import { demoHeading, demoLine, demoView, type DemoFacts } from './view.js';
 
 const terminalEveryMs = 1_000;
 const plainEveryMs = 5_000;
-const firstRowsPollMs = 200;
-const firstRowsLimitMs = 20_000;
+const answerPollMs = 200;
+const answerLimitMs = 20_000;
 
 /** Begins when the command that it prints has something to answer. */
 export async function show(
@@ -19,18 +19,18 @@ export async function show(
   stdout: NodeJS.WriteStream,
   signal: AbortSignal,
 ): Promise<void> {
-  if (facts.hasSimulator) await untilFirstRows(facts, clock, signal);
+  if (facts.hasSimulator) await untilThereIsAnAnswer(facts, clock, signal);
   if (signal.aborted) return;
   stdout.write(demoHeading(facts));
   if (stdout.isTTY) await showBlock(facts, clock, stdout, signal);
   else await showLines(facts, clock, stdout, signal);
 }
 
-async function untilFirstRows(facts: DemoFacts, clock: Clock, signal: AbortSignal): Promise<void> {
-  const endMs = clock.monotonicMs() + firstRowsLimitMs;
+async function untilThereIsAnAnswer(facts: DemoFacts, clock: Clock, signal: AbortSignal): Promise<void> {
+  const endMs = clock.monotonicMs() + answerLimitMs;
   while (!signal.aborted && clock.monotonicMs() < endMs) {
-    if (((await readState(facts, clock)).rowsQueryable ?? 0) > 0) return;
-    await clock.sleep(firstRowsPollMs, signal);
+    if (await isExampleAnswered(facts)) return;
+    await clock.sleep(answerPollMs, signal);
   }
 }
 

@@ -24,7 +24,8 @@ export interface DemoState {
   readonly newestRowAgeMs: number | undefined;
 }
 
-const exampleSql = 'select time, site, device, temperature from environment order by time desc limit 3';
+export const exampleSql =
+  'select time, site, device, temperature from environment order by time desc limit 3';
 
 /** Works as it is printed, in sh, bash and zsh. */
 export function exampleCommand({ httpPort }: Pick<DemoFacts, 'httpPort'>): string {
