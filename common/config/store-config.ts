@@ -9,6 +9,7 @@ export interface StoreConfig {
   readonly url: string;
   readonly endpoint?: string | undefined;
   readonly region?: string | undefined;
+  /** The bucket stands in the path, not in the host name. */
   readonly pathStyle: boolean;
 }
 
@@ -21,6 +22,10 @@ const storeUrl = z
     error: `is not understood: ${expected}`,
   });
 
+/**
+ * Without `path_style` the bucket stands in the path where an endpoint is given: other servers than Amazon's seldom have
+ * a host name per bucket, and never behind an IP address.
+ */
 export const storeSchema = z
   .union(
     [
@@ -43,7 +48,7 @@ export const storeSchema = z
       region?: string;
       path_style?: boolean;
     };
-    return { url, endpoint, region, pathStyle: path_style ?? false };
+    return { url, endpoint, region, pathStyle: path_style ?? endpoint !== undefined };
   });
 
 export function isS3Url(url: string): boolean {

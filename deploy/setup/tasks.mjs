@@ -1,6 +1,6 @@
 /**
- * What `npm start` and `npm test` do, in order: install what is missing, compile, run. The exit code of the first step
- * that fails, or of the program, is the exit code of all.
+ * What `npm start` and `npm test` do, in order: install what is missing, compile, run; `prepare` stops before the last. The
+ * exit code of the first step that fails, or of the program, is the exit code of all.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
@@ -14,7 +14,7 @@ import { runQuietly } from './progress.mjs';
  * @typedef {object} Task
  * @property {readonly string[] | undefined} workspaces those that must be installed; undefined: all
  * @property {readonly string[]} projects what `tsc -b` builds
- * @property {string} program
+ * @property {string | undefined} program undefined: nothing is run
  */
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,6 +28,7 @@ const tasks = {
     program: 'deploy/dist/demo/demo.js',
   },
   test: { workspaces: undefined, projects: ['.'], program: 'test/dist/run-tests.js' },
+  prepare: { workspaces: undefined, projects: ['.'], program: undefined },
 };
 
 /**
@@ -40,9 +41,9 @@ export async function runTask([name = '', ...args]) {
     process.stderr.write(`usage: node deploy/setup.mjs ${Object.keys(tasks).join('|')} [arguments]\n`);
     return 1;
   }
-  return (
-    (await installPackages(root, task.workspaces)) || (await compile(task)) || (await run(task.program, args))
-  );
+  const prepared = (await installPackages(root, task.workspaces)) || (await compile(task));
+  if (prepared !== 0 || task.program === undefined) return prepared;
+  return run(task.program, args);
 }
 
 /** @param {Task} task */

@@ -52,6 +52,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
 
   const shipper = new Shipper({
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
+    schedule: config.ship.schedule,
+    isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
     onConfirmed: () => pump.wake(),
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '@varve/common/clock.js';
 import { isFailure } from '@varve/common/errors.js';
 import { ourProtocol, type Action } from './actions.js';
 import { applyCommit, Replay } from './replay.js';
@@ -93,9 +94,9 @@ test('what cannot be answered rightly is unreadable', () => {
 test('a replay of ten thousand commits takes time in proportion', () => {
   const replay = new Replay(name);
   replay.apply(0, created);
-  const startedMs = performance.now();
+  const startedMs = systemClock.monotonicMs();
   for (let version = 1; version <= 10_000; version += 1)
     replay.apply(version, [add(`day=2026-11-20/${version}`)]);
   assert.equal(replay.finish().files.size, 10_000);
-  assert.ok(performance.now() - startedMs < 2_000, 'copying a map per commit takes far longer');
+  assert.ok(systemClock.monotonicMs() - startedMs < 2_000, 'copying a map per commit takes far longer');
 });

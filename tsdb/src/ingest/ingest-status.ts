@@ -11,7 +11,7 @@ export interface RoundReport {
   readonly waiting: number;
   /** Inbox objects that went into quarantine. */
   readonly quarantined: number;
-  /** Tables that had their turn, in order of their names. */
+  /** Tables that had their turn, in the order in which the turns ended. */
   readonly tables: readonly TableReport[];
   /** Tables whose turn failed, by `database.table`. */
   readonly failures: readonly { readonly name: string; readonly error: unknown }[];

@@ -4,8 +4,8 @@
  * Every round:
  *
  * 1. List what waits in the inbox (`listInbox`).
- * 2. Objects with keys that are none of ours go into quarantine.
- * 3. Every table for which something waits has its turn (`ingestTable`), some at a time.
+ * 2. Every table for which something waits has its turn (`ingestTable`), some at a time.
+ * 3. Objects with keys that are none of ours go into quarantine.
  * 4. A table that fails backs off by itself; a store that fails delays the next round. Both are logged when they begin
  *    and when they pass. Nothing is lost: what was not committed still waits in the inbox.
  *
@@ -17,6 +17,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '@varve/common/clock.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
+import { messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { Store } from '@varve/common/store/store.js';
@@ -134,13 +135,13 @@ export class Ingester {
     const listing = await listInbox(store, limits, beganAfter);
     this.#resumeAfter = listing.resumeAfter;
     this.#waiting = listing.objects.length;
-    const foreignCount = await quarantineForeign(this.#context, listing.foreign);
 
     const waitingByTable = groupByTable(listing.objects);
     const { reports, failures } = await this.#takeTurns(waitingByTable, signal);
     const isWholeInbox = beganAfter === undefined && listing.resumeAfter === undefined;
     if (isWholeInbox) this.#gaps.keepOnly([...waitingByTable.values()].map(({ name }) => name));
 
+    const foreignCount = await quarantineForeign(this.#context, listing.foreign);
     const quarantined = foreignCount + sum(reports.map((report) => report.quarantined));
     this.#quarantined += quarantined;
     this.#rounds += 1;
@@ -177,7 +178,7 @@ export class Ingester {
   #failed(name: string, error: unknown): void {
     if (error instanceof AssertionError) throw error;
     this.#retries.failed(name, error);
-    this.#lastError = { atMs: this.#context.clock.nowMs(), message: `${name}: ${String(error)}` };
+    this.#lastError = { atMs: this.#context.clock.nowMs(), message: `${name}: ${messageOf(error)}` };
   }
 
   #setGauges(): void {
