@@ -255,6 +255,8 @@ test('queries at different versions do not disturb each other', async () => {
     for (const value of chunk.getColumnValues(0)) sum += Number(value);
   await old.close();
   assert.equal(sum, 0);
+  // In the place that the old one has left, and at the version of now.
+  assert.deepEqual(await rowsOf('select sum(v) from changing'), [[9000]]);
 });
 
 test('names the object that is missing, and other tables go on', async () => {
