@@ -55,7 +55,10 @@ export class Child {
   async stop(clock: Clock, force: AbortSignal): Promise<void> {
     if (!this.#isRunning()) return;
     this.#process.kill('SIGTERM');
-    await Promise.race([this.ended(), clock.sleep(stopLimitMs, force)]);
+    const over = new AbortController();
+    const limit = clock.sleep(stopLimitMs, AbortSignal.any([over.signal, force]));
+    await Promise.race([this.ended(), limit]);
+    over.abort();
     if (this.#isRunning()) this.#process.kill('SIGKILL');
     await this.ended();
   }

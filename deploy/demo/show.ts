@@ -22,7 +22,8 @@ export async function show(
   if (facts.hasSimulator) await untilThereIsAnAnswer(facts, clock, signal);
   if (signal.aborted) return;
   stdout.write(demoHeading(facts));
-  if (stdout.isTTY) await showBlock(facts, clock, stdout, signal);
+  // Some terminals of containers have no size.
+  if (stdout.isTTY && stdout.columns > 0) await showBlock(facts, clock, stdout, signal);
   else await showLines(facts, clock, stdout, signal);
 }
 

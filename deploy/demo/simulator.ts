@@ -15,6 +15,7 @@ import { Plant, type Message } from './plant.js';
 const unacknowledgedMax = 1_000;
 const tickMs = 50;
 const reconnectMs = 500;
+const closeLimitMs = 2_000;
 const reportEveryMs = 60_000;
 
 const program = new Command('demo-simulator')
@@ -70,9 +71,11 @@ class Publisher {
     });
   }
 
-  /** Waits for the broker to acknowledge the rest, if there is a broker. */
+  /** Waits a moment for the broker to acknowledge the rest: it may be gone by now. */
   async close(): Promise<void> {
-    await this.#client.endAsync(!this.#client.connected);
+    const endMs = systemClock.monotonicMs() + closeLimitMs;
+    while (this.#unacknowledged > 0 && systemClock.monotonicMs() < endMs) await systemClock.sleep(tickMs);
+    await this.#client.endAsync(true);
   }
 }
 

@@ -155,6 +155,21 @@ test('a shipment that comes again after it was committed changes nothing', async
   assert.deepEqual(await lake.keys('inbox/'), []);
 });
 
+test('a shipment that vanishes after the listing stops its lane, and no other', async () => {
+  for (const seq of [1, 2, 3]) await lake.ship({ seq, rows: [{ time: noonUs + seq, device: 'a', v: seq }] });
+  await lake.ship({ agent: 'other', rows: [{ time: noonUs, device: 'b', v: 1 }] });
+  lake.store.faults.before = async (operation, key) => {
+    if (operation !== 'download' || !key.endsWith('2.parquet')) return;
+    lake.store.faults.before = undefined;
+    await lake.store.delete([key]);
+  };
+  const ingester = await lake.openIngester();
+  await runClean(ingester);
+  assert.deepEqual(await rowsText(), ['0 b 1', '1 a 1']);
+  assert.equal((await lake.keys('inbox/')).length, 1, 'number 3 waits');
+  assert.deepEqual(await lake.keys('quarantine/'), []);
+});
+
 test('what is more than one commit takes goes in several', async () => {
   for (let seq = 1; seq <= 5; seq += 1)
     await lake.ship({ seq, rows: [{ time: noonUs + seq, device: 'a', v: seq }] });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { formatInboxKey } from '@varve/common/contract/object-keys.js';
+import { deltaCommitKey, formatInboxKey } from '@varve/common/contract/object-keys.js';
 import { noonUs, TestLake, type TestShipment } from './lake.test.fixture.js';
 
 let lake: TestLake;
@@ -125,6 +125,25 @@ test('a lane goes on past what is in quarantine, in later rounds too', async () 
   assert.equal((await lake.snapshot()).transactions.get('edge/press-hall-3/e1/data'), 4);
   assert.deepEqual(ingester.status().gaps, []);
   assert.equal(ingester.status().quarantined, 2);
+});
+
+test('what went into quarantine is not looked at again when the commit is planned anew', async () => {
+  await lake.ship(good);
+  const ingester = await lake.openIngester();
+  await ingester.runOnce();
+  await lake.store.put(keyOf(2), Buffer.from('broken'));
+  await lake.ship({ seq: 3, rows: [{ time: noonUs + 1, device: 'a', v: 3 }] });
+  const commitKey = deltaCommitKey({ database: 'main', table: 'climate' }, 1);
+  lake.store.faults.before = async (operation, key) => {
+    if (operation !== 'putIfAbsent' || key !== commitKey) return;
+    lake.store.faults.before = undefined;
+    await lake.store.putIfAbsent(commitKey, Buffer.from('{"commitInfo":{"operation":"of somebody else"}}'));
+  };
+  const report = await ingester.runOnce();
+  assert.deepEqual(report.failures, []);
+  assert.equal(report.quarantined, 1);
+  const { version, transactions } = await lake.snapshot();
+  assert.deepEqual([version, transactions.get('edge/press-hall-3/e1/data')], [2, 3]);
 });
 
 test('a first shipment that is broken creates no table', async () => {
