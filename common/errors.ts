@@ -40,9 +40,13 @@ export const failureTable = {
   body_too_large: { kind: 'rejected', status: 413 },
   media_type_unsupported: { kind: 'rejected', status: 415 },
   memory_limit_exceeded: { kind: 'rejected', status: 422 },
+  query_failed: { kind: 'rejected', status: 422 },
+  query_cancelled: { kind: 'rejected', status: 499 },
 
   store_unavailable: { kind: 'transient', status: 503 },
+  server_unreachable: { kind: 'transient', status: 503 },
   disk_full: { kind: 'transient', status: 503 },
+  data_dir_unusable: { kind: 'transient', status: 503 },
   overloaded: { kind: 'transient', status: 503 },
   query_timeout: { kind: 'transient', status: 504 },
   stopping: { kind: 'transient', status: 503 },

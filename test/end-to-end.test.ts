@@ -6,11 +6,12 @@ import { strict as assert } from 'node:assert';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { query as clickhouse } from 'chdb';
+import { fileURLToPath } from 'node:url';
 import mqtt, { type MqttClient } from 'mqtt';
+import { systemClock } from '@varve/common/clock.js';
 import { startEmbeddedBroker, startMosquitto } from './brokers.js';
 import { Installation, temporaryFolder } from './installation.js';
-import { waitFor } from './processes.js';
+import { startNode, waitFor } from './processes.js';
 import {
   expectedOf,
   madeUpReadings,
@@ -56,7 +57,7 @@ async function requireAnswer(installation: Installation, expected: Expected): Pr
     'the agent to have shipped everything',
     async () => {
       const status = await installation.agentStatus();
-      return status?.log.blocks === 0 && status.outbox.shipments === 0;
+      return status?.log.waiting_messages === 0 && status.outbox.shipments === 0;
     },
     60_000,
     () => installation.agent?.output ?? '',
@@ -89,13 +90,13 @@ async function connect(context: TestContext, url: string): Promise<MqttClient> {
 }
 
 /** What ClickHouse, through the Delta kernel, answers to the same question. */
-function askClickHouse(lake: string, table: string): Expected {
-  const path = join(lake, 'tables', 'main', table);
-  const answer = clickhouse(
-    `SELECT count(), avg(value), max(value) FROM deltaLakeLocal('${path}')`,
-    'JSONCompact',
-  );
-  const [row] = (JSON.parse(answer) as { data: [string | number, number, number][] }).data;
+async function askClickHouse(context: TestContext, { lake }: Installation): Promise<Expected> {
+  const table = join(lake, 'tables', 'main', 'temperature');
+  const sql = `SELECT count(), avg(value), max(value) FROM deltaLakeLocal('${table}')`;
+  const script = fileURLToPath(new URL('./ask-clickhouse.js', import.meta.url));
+  const reader = startNode(context, script, [sql], { cwd: lake });
+  assert.deepEqual(await reader.exited, { code: 0, signal: null }, reader.output);
+  const [row] = (JSON.parse(reader.stdout) as { data: [string | number, number, number][] }).data;
   assert(row);
   return { count: Number(row[0]), mean: row[1], max: row[2] };
 }
@@ -116,7 +117,7 @@ test(
     const readings = madeUpReadings(3_000);
     await replay(client, readings);
     await requireAnswer(installation, expectedOf(readings));
-    requireClose(askClickHouse(installation.lake, 'temperature'), expectedOf(readings));
+    requireClose(await askClickHouse(context, installation), expectedOf(readings));
     assert.deepEqual(await installation.agent?.stop(), { code: 0, signal: null });
     assert.deepEqual(await installation.tsdb?.stop(), { code: 0, signal: null });
   },
@@ -127,7 +128,8 @@ test(
   { timeout: limitMs },
   async (context) => {
     const broker = await startEmbeddedBroker(context);
-    await replayWithKills(context, broker.url, madeUpReadings(3_000), expectedOf(madeUpReadings(3_000)));
+    const readings = madeUpReadings(3_000, { repeatsAreAlike: true });
+    await replayWithKills(context, broker.url, readings, expectedOf(readings));
   },
 );
 
@@ -138,13 +140,13 @@ test('the readings of a real machine through Mosquitto', nab, async (context) =>
   const installation = await startBoth(context, broker.url);
   await replay(await connect(context, broker.url), nabReadings() ?? []);
   await requireAnswer(installation, nabExpected);
-  requireClose(askClickHouse(installation.lake, 'temperature'), nabExpected);
+  requireClose(await askClickHouse(context, installation), nabExpected);
 });
 
 test('the readings of a real machine, with agent and tsdb killed five times each', nab, async (context) => {
   const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
   const installation = await replayWithKills(context, broker.url, nabReadings() ?? [], nabExpected);
-  requireClose(askClickHouse(installation.lake, 'temperature'), nabExpected);
+  requireClose(await askClickHouse(context, installation), nabExpected);
 });
 
 test(
@@ -178,13 +180,17 @@ async function replayWithKills(
     // Half way between the agent's kills tsdb is killed; the readings go on while they start again.
     const killsAgent = index > 0 && index % killEvery === 0 && index / killEvery <= 5;
     const killsTsdb = (index - Math.floor(killEvery / 2)) % killEvery === 0 && index / killEvery < 5;
+    // At once, and later each time: before it has shipped, while it ships, after it has.
+    const pauseMs = (index / killEvery) * 150;
     if (killsAgent) {
       await installation.agentReady();
+      await systemClock.sleep(pauseMs);
       await installation.agent?.kill();
       installation.startAgent();
     }
     if (killsTsdb) {
       await installation.tsdbReady();
+      await systemClock.sleep(pauseMs);
       await installation.tsdb?.kill();
       installation.startTsdb();
     }

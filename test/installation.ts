@@ -129,7 +129,7 @@ export class Installation {
 
 interface AgentStatus {
   readonly sources: Readonly<Record<string, { readonly connected: boolean }>>;
-  readonly log: { readonly blocks: number; readonly next_seq: number };
+  readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
 }
 

@@ -13,8 +13,11 @@ import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { readBlock } from '@varve/edge-agent/log/block.js';
-import type { NewBlock } from '@varve/edge-agent/log/edge-log.js';
+import type { SourceConfig } from '@varve/edge-agent/config.js';
+import type { EdgeLog, LogState, NewBlock, StoredBlock } from '@varve/edge-agent/log/edge-log.js';
+import { startEdgeLog } from '@varve/edge-agent/log/start-edge-log.js';
 import { createEdgeMetrics } from '@varve/edge-agent/metrics.js';
+import { MqttConnection, type Arrival } from '@varve/edge-agent/source/mqtt-connection.js';
 import { MqttSource } from '@varve/edge-agent/source/mqtt-source.js';
 import { startEmbeddedBroker, startMosquitto } from './brokers.js';
 import { waitFor } from './processes.js';
@@ -25,13 +28,30 @@ import { startTcpProxy } from './tcp-proxy.js';
 class HeldLog {
   readonly blocks: { texts: string[]; settle: (failure?: Failure) => void }[] = [];
   isHolding = true;
+  afterAppend: () => void = () => undefined;
+  readonly #real: EdgeLog | undefined;
 
-  append(blocks: readonly NewBlock[]): Promise<number[]> {
-    return new Promise((resolve, reject) => {
+  constructor(real?: EdgeLog) {
+    this.#real = real;
+    this.isHolding = real === undefined;
+  }
+
+  get opened(): LogState {
+    return this.#real?.opened ?? ({ recentSeq: 1, endSeq: 1 } as LogState);
+  }
+
+  read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]> {
+    return this.#real?.read(fromSeq, bytesMax) ?? Promise.resolve([]);
+  }
+
+  async append(blocks: readonly NewBlock[]): Promise<number[]> {
+    const texts = blocks.flatMap(({ bytes }) =>
+      [...readBlock(bytes)].map(({ payload }) => Buffer.from(payload).toString()),
+    );
+    await this.#real?.append(blocks);
+    this.afterAppend();
+    return await new Promise((resolve, reject) => {
       const settle = (failure?: Failure) => (failure ? reject(failure) : resolve([1]));
-      const texts = blocks.flatMap(({ bytes }) =>
-        [...readBlock(bytes)].map(({ payload }) => Buffer.from(payload).toString()),
-      );
       this.blocks.push({ texts, settle });
       if (!this.isHolding) settle();
     });
@@ -47,24 +67,27 @@ class HeldLog {
   }
 }
 
-interface SourceUnderTest {
-  readonly source: MqttSource;
-  readonly log: HeldLog;
-  readonly received: () => Promise<number>;
-  stop(): Promise<void>;
+function sourceConfig(port: number, keepaliveSeconds = 60): SourceConfig {
+  return {
+    ...{ name: 'plant', url: `mqtt://127.0.0.1:${port}`, brokerName: 'broker', topics: ['plant/#'] },
+    ...{ clientId: 'varve-test', username: undefined, password: undefined },
+    ...{ keepaliveSeconds, sessionExpirySeconds: 3_600, receiveMaximum: 1_000 },
+  };
 }
 
-function startSource(context: TestContext, port: number, { keepaliveSeconds = 60 } = {}): SourceUnderTest {
-  const log = new HeldLog();
+interface StartOptions {
+  readonly keepaliveSeconds?: number;
+  /** Absent: a log that the test settles by hand. */
+  readonly log?: EdgeLog;
+}
+
+function startSource(context: TestContext, port: number, { keepaliveSeconds, log }: StartOptions = {}) {
+  const held = new HeldLog(log);
   const metrics = createEdgeMetrics(createRegistry(() => 0));
   const source = new MqttSource({
-    config: {
-      ...{ name: 'plant', url: `mqtt://127.0.0.1:${port}`, brokerName: 'broker', topics: ['plant/#'] },
-      ...{ clientId: 'varve-test', username: undefined, password: undefined },
-      ...{ keepaliveSeconds, sessionExpirySeconds: 3_600, receiveMaximum: 1_000 },
-    },
+    config: sourceConfig(port, keepaliveSeconds),
     ...{
-      log,
+      log: held,
       metrics,
       clock: systemClock,
       random: () => 0,
@@ -77,12 +100,18 @@ function startSource(context: TestContext, port: number, { keepaliveSeconds = 60
   const running = source.run(stopping.signal);
   const stop = async () => {
     stopping.abort();
-    log.release();
+    held.release();
     await running;
   };
   context.after(stop);
-  const received = async () => (await metrics.messagesReceived.get()).values[0]?.value ?? 0;
-  return { source, log, received, stop };
+  const read = async (counter: 'messagesReceived' | 'messagesDurable' | 'messagesDuplicate') =>
+    (await metrics[counter].get()).values[0]?.value ?? 0;
+  return {
+    ...{ source, held, stop },
+    received: () => read('messagesReceived'),
+    durable: () => read('messagesDurable'),
+    duplicates: () => read('messagesDuplicate'),
+  };
 }
 
 async function publish(url: string, texts: readonly string[], qos: 0 | 1 = 1): Promise<void> {
@@ -113,51 +142,96 @@ test(
     await connected(first.source);
     assert.equal(first.source.state().protocolVersion, '5.0');
     await publish(broker.url, ['1', '2', '3']);
-    await waitFor('the messages', () => first.log.texts.length === 3);
-    for (const block of first.log.blocks) block.settle(new Failure('disk_full', 'planted'));
-    await waitFor('the messages again', () => first.log.texts.length === 6);
-    assert.deepEqual(first.log.texts, ['1', '2', '3', '1', '2', '3']);
+    await waitFor('the messages', () => first.held.texts.length === 3);
+    for (const block of first.held.blocks) block.settle(new Failure('disk_full', 'planted'));
+    await waitFor('the messages again', () => first.held.texts.length === 6);
+    assert.deepEqual(first.held.texts, ['1', '2', '3', '1', '2', '3']);
     await first.stop();
 
     const second = startSource(context, broker.port);
     await connected(second.source);
     assert(second.source.state().sessionPresent, 'the session went on');
     await publish(broker.url, ['4']);
-    await waitFor('the next message', () => second.log.texts.length > 0);
-    assert.deepEqual(second.log.texts, ['4'], 'what was acknowledged does not come again');
+    await waitFor('the next message', () => second.held.texts.length > 0);
+    assert.deepEqual(second.held.texts, ['4'], 'what was acknowledged does not come again');
   },
 );
 
 test('an acknowledgement never crosses to another connection', options, async (context) => {
   const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
   const proxy = await startTcpProxy(context, broker.port);
-  const { source, log } = startSource(context, proxy.port);
-  await connected(source);
-  await publish(broker.url, ['1', '2']);
-  await waitFor('the messages on the first connection', () => log.texts.length === 2);
-  const again = async (connection: number) => {
-    proxy.cut();
-    await waitFor(
-      'a new connection',
-      () => proxy.connectionCount() === connection && source.state().connected,
-    );
-    // Durable only now: the PUBACKs belong to a connection that is gone. The broker uses the same packet identifiers again.
-    for (const block of log.blocks) block.settle();
-    await waitFor(`the messages on connection ${connection}`, () => log.texts.length === 2 * connection);
+  const open = async () => {
+    const arrivals: Arrival[] = [];
+    const connection = await MqttConnection.open({
+      ...{ source: sourceConfig(proxy.port), protocolVersion: 5, connectTimeoutMs: 5_000 },
+      onNewSession: () => undefined,
+      onArrival: (_, arrival) => {
+        arrivals.push(arrival);
+        arrival.proceed();
+      },
+    });
+    context.after(() => connection.destroy());
+    return { connection, arrivals, ids: () => arrivals.map(({ packetId }) => packetId) };
   };
-  await again(2);
-  // Had the first connection's PUBACKs been sent on the second, nothing would be left to send on the third.
-  await again(3);
-  assert.deepEqual(log.texts, ['1', '2', '1', '2', '1', '2']);
+  const first = await open();
+  await publish(broker.url, ['1', '2']);
+  await waitFor('the messages', () => first.arrivals.length === 2);
+  proxy.cut();
+  await first.connection.closed;
+  const second = await open();
+  await waitFor('the messages on the second connection', () => second.arrivals.length === 2);
+  assert.deepEqual(second.ids(), first.ids(), 'the broker uses the same identifiers');
+  assert(second.arrivals.every(({ isRepeated }) => isRepeated));
+  assert.equal(first.connection.acknowledge(first.ids()), 0);
+  proxy.cut();
+  await second.connection.closed;
+  const third = await open();
+  // Had those PUBACKs been sent on the second connection, nothing would be left to send on the third.
+  await waitFor('the messages on the third connection', () => third.arrivals.length === 2);
 });
+
+test(
+  'what comes again though the log has it is acknowledged and not stored twice, after a restart too',
+  options,
+  async (context) => {
+    const dir = temporaryFolder(context);
+    const broker = await startMosquitto(context, { dir });
+    const proxy = await startTcpProxy(context, broker.port);
+    const log = await startEdgeLog({ dataDir: join(dir, 'edge'), agent: 'press', newEpoch: 'e' });
+    const before = startSource(context, proxy.port, { log });
+    await connected(before.source);
+    // The network goes down while the disk is at work: durable, but the PUBACKs have nowhere to go.
+    before.held.afterAppend = () => proxy.setDown(true);
+    await publish(broker.url, ['1', '2', '3']);
+    await waitFor('the messages to be durable', async () => (await before.durable()) === 3);
+    await before.stop();
+    await log.close();
+
+    proxy.setDown(false);
+    const reopened = await startEdgeLog({ dataDir: join(dir, 'edge'), agent: 'press', newEpoch: 'e' });
+    context.after(() => reopened.close());
+    const after = startSource(context, proxy.port, { log: reopened });
+    await waitFor('the messages again', async () => (await after.duplicates()) === 3);
+    await publish(broker.url, ['4']);
+    await waitFor('a new message', () => after.held.texts.length > 0);
+    assert.deepEqual(after.held.texts, ['4']);
+    await after.stop();
+
+    const last = startSource(context, proxy.port);
+    await connected(last.source);
+    await publish(broker.url, ['5']);
+    await waitFor('the newest message', () => last.held.texts.length > 0);
+    assert.deepEqual(last.held.texts, ['5'], 'the others have been acknowledged');
+  },
+);
 
 test('a disk that takes longer than the keepalive does not cost the connection', options, async (context) => {
   const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
   const proxy = await startTcpProxy(context, broker.port);
-  const { source, log } = startSource(context, proxy.port, { keepaliveSeconds: 1 });
+  const { source, held } = startSource(context, proxy.port, { keepaliveSeconds: 1 });
   await connected(source);
   await publish(broker.url, ['1']);
-  await waitFor('the message', () => log.blocks.length === 1);
+  await waitFor('the message', () => held.blocks.length === 1);
   // Mosquitto gives up after 1.5 keepalives.
   await systemClock.sleep(4_000);
   assert(source.state().connected);
@@ -169,7 +243,7 @@ test(
   options,
   async (context) => {
     const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
-    const { source, log, received } = startSource(context, broker.port);
+    const { source, held, received } = startSource(context, broker.port);
     await connected(source);
     // QoS 0, which no receive maximum limits.
     await publish(
@@ -180,32 +254,32 @@ test(
     await waitFor('reading to reach the bound', async () => (await received()) >= 10_000);
     await systemClock.sleep(500);
     assert.equal(await received(), 10_000);
-    log.release();
-    await waitFor('the rest', () => log.texts.length === 15_000);
-    assert.deepEqual(log.texts.slice(-2), ['14998', '14999']);
+    held.release();
+    await waitFor('the rest', () => held.texts.length === 15_000);
+    assert.deepEqual(held.texts.slice(-2), ['14998', '14999']);
   },
 );
 
 test('a broker that speaks MQTT 3.1.1 only is spoken to in 3.1.1', { timeout: 60_000 }, async (context) => {
   const broker = await startEmbeddedBroker(context);
-  const { source, log } = startSource(context, broker.port);
-  log.release();
+  const { source, held } = startSource(context, broker.port);
+  held.release();
   await connected(source);
   assert.equal(source.state().protocolVersion, '3.1.1');
   await publish(broker.url, ['1', '2']);
-  await waitFor('the messages', () => log.texts.length === 2);
+  await waitFor('the messages', () => held.texts.length === 2);
 });
 
 test('a broker that is away is waited for', options, async (context) => {
   const dir = temporaryFolder(context);
   const before = await startMosquitto(context, { dir });
-  const { source, log } = startSource(context, before.port);
-  log.release();
+  const { source, held } = startSource(context, before.port);
+  held.release();
   await connected(source);
   await before.process.stop();
   await waitFor('the loss to be seen', () => !source.state().connected);
   const after = await startMosquitto(context, { dir, port: before.port });
   await connected(source);
   await publish(after.url, ['back']);
-  await waitFor('the message', () => log.texts.includes('back'));
+  await waitFor('the message', () => held.texts.includes('back'));
 });

@@ -7,14 +7,21 @@ export interface TcpProxy {
   readonly port: number;
   /** Connections made so far. */
   connectionCount(): number;
-  /** Cuts every connection there is; new ones are accepted. */
+  /** Cuts every connection there is; new ones are accepted, unless the network is down. */
   cut(): void;
+  /** Cuts, and accepts no new ones until told. */
+  setDown(isDown: boolean): void;
 }
 
 export async function startTcpProxy(owner: Owner, targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let connectionCount = 0;
+  let isDown = false;
   const server = createServer((client) => {
+    if (isDown) {
+      client.destroy();
+      return;
+    }
     connectionCount++;
     const target = connect(targetPort, '127.0.0.1');
     for (const [from, to] of [
@@ -41,5 +48,9 @@ export async function startTcpProxy(owner: Owner, targetPort: number): Promise<T
     await once(server, 'close');
   });
   const { port } = server.address() as { port: number };
-  return { port, connectionCount: () => connectionCount, cut };
+  const setDown = (down: boolean) => {
+    isDown = down;
+    if (down) cut();
+  };
+  return { port, connectionCount: () => connectionCount, cut, setDown };
 }

@@ -29,11 +29,8 @@ export async function openStore(config: StoreConfig, options: OpenStoreOptions):
  * For who must start while the store cannot be reached: an `s3://` store opens without any request. Call
  * `provePutIfAbsent` before the first put that matters.
  */
-export async function openUnprovenStore(
-  config: StoreConfig,
-  options: { readonly clock?: Clock } = {},
-): Promise<Store> {
+export async function openUnprovenStore(config: StoreConfig, options: OpenStoreOptions): Promise<Store> {
   if (!isS3Url(config.url)) return await FolderStore.open(config.url, options);
   const { S3Store } = await import('./s3-store.js');
-  return S3Store.open(config, options);
+  return S3Store.open(config, { ...options, proof: options });
 }

@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { nameUploadRequest, PlantedUploads, type PlantedEffect } from './planted-s3-uploads.js';
 
 export type PlantedAnswer =
   | { readonly status: number; readonly code?: string | undefined }
@@ -14,6 +15,8 @@ export type PlantedAnswer =
   | 'reset'
   /** The request takes effect, then the connection is reset. */
   | 'answer lost'
+  /** The request takes effect, and the answer is 412. */
+  | 'refused in word only'
   /** Half of the object is sent, then the connection is reset. */
   | 'half'
   | 'silence'
@@ -22,9 +25,10 @@ export type PlantedAnswer =
 export interface PlantedS3Server {
   readonly endpoint: string;
   readonly answers: PlantedAnswer[];
-  /** `GET /bucket/key`, in the order they came. */
+  /** `GET /bucket/key` or, of multipart uploads, `part 3 /bucket/key`; in the order they came. */
   readonly requests: string[];
   readonly objects: Map<string, Buffer>;
+  readonly uploads: PlantedUploads;
   close(): void;
 }
 
@@ -32,10 +36,12 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
   const answers: PlantedAnswer[] = [];
   const requests: string[] = [];
   const objects = new Map<string, Buffer>();
+  const uploads = new PlantedUploads(objects);
   const server = createServer((request, response) => {
     void readBody(request).then((body) => {
-      requests.push(`${request.method} ${pathOf(request)}`);
-      answer(answers.shift() ?? 'sound', { request, response, body, objects });
+      const method = request.method ?? '';
+      requests.push(`${nameUploadRequest(method, queryOf(request)) ?? method} ${pathOf(request)}`);
+      answer(answers.shift() ?? 'sound', { request, response, body, objects, uploads });
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -44,7 +50,7 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
     server.close();
     server.closeAllConnections();
   };
-  return { endpoint, answers, requests, objects, close };
+  return { endpoint, answers, requests, objects, uploads, close };
 }
 
 interface Exchange {
@@ -52,6 +58,7 @@ interface Exchange {
   readonly response: ServerResponse;
   readonly body: Buffer;
   readonly objects: Map<string, Buffer>;
+  readonly uploads: PlantedUploads;
 }
 
 function answer(planted: PlantedAnswer, exchange: Exchange): void {
@@ -63,31 +70,45 @@ function answer(planted: PlantedAnswer, exchange: Exchange): void {
   else if (planted === 'answer lost') {
     takeEffect(exchange);
     request.socket.resetAndDestroy();
+  } else if (planted === 'refused in word only') {
+    takeEffect(exchange);
+    answerError(response, 412, 'PreconditionFailed');
   } else if ('text' in planted) response.writeHead(200).end(planted.text);
   else answerError(response, planted.status, planted.code);
 }
 
 function answerSoundly(exchange: Exchange): void {
   const { request, response, objects } = exchange;
-  const status = takeEffect(exchange);
-  const content = request.method === 'GET' ? objects.get(pathOf(request)) : undefined;
+  const { status, text } = takeEffect(exchange);
+  const content = request.method === 'GET' ? objects.get(pathOf(request)) : text;
   if (status >= 400) answerError(response, status, status === 412 ? 'PreconditionFailed' : 'NoSuchKey');
   else response.writeHead(status, { etag: '"planted"' }).end(content);
 }
 
-/** Returns the status to answer. */
-function takeEffect({ request, body, objects }: Exchange): number {
+/** Returns what to answer. */
+function takeEffect({ request, body, objects, uploads }: Exchange): PlantedEffect {
+  const { method = '' } = request;
   const path = pathOf(request);
-  if (request.method === 'PUT') {
-    if (request.headers['if-none-match'] === '*' && objects.has(path)) return 412;
+  const ifNoneMatch = request.headers['if-none-match'] === '*';
+  const effect = uploads.takeEffect({ method, path, query: queryOf(request), ifNoneMatch, body });
+  if (effect !== undefined) return effect;
+  if (method === 'PUT') {
+    if (ifNoneMatch && objects.has(path)) return { status: 412 };
     objects.set(path, body);
-    return 200;
+    return { status: 200 };
   }
-  if (request.method === 'DELETE') {
+  if (method === 'POST') return deleteMany(body, path, objects);
+  if (method === 'DELETE') {
     objects.delete(path);
-    return 204;
+    return { status: 204 };
   }
-  return objects.has(path) ? 200 : 404;
+  return { status: objects.has(path) ? 200 : 404 };
+}
+
+function deleteMany(body: Buffer, bucketPath: string, objects: Map<string, Buffer>): PlantedEffect {
+  for (const [, key] of body.toString().matchAll(/<Key>([^<]*)</g))
+    objects.delete(`${bucketPath.replace(/\/$/, '')}/${key}`);
+  return { status: 200, text: '<DeleteResult></DeleteResult>' };
 }
 
 function answerHalf({ request, response, objects }: Exchange): void {
@@ -105,6 +126,10 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
+}
+
+function queryOf(request: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(/\?(.*)/.exec(request.url ?? '')?.[1] ?? '');
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -23,6 +23,9 @@ export interface ProbeOptions {
   readonly probeKey: (uuid: string) => string;
 }
 
+/** The part of a store that a proof needs. */
+export type ProvableStore = Pick<Store, 'url' | 'putIfAbsent' | 'get' | 'delete'>;
+
 /** What was seen when several bodies were put to one fresh key. */
 export interface Trial {
   readonly puts: 'one after the other' | 'at once';
@@ -36,7 +39,7 @@ const concurrentPutCount = 8;
 const encoder = new TextEncoder();
 
 /** @throws Failure `store_without_put_if_absent`; any other failure means that nothing is proven yet: try again */
-export async function provePutIfAbsent(store: Store, options: ProbeOptions): Promise<void> {
+export async function provePutIfAbsent(store: ProvableStore, options: ProbeOptions): Promise<void> {
   const sequenceKey = options.probeKey(randomUUID());
   const raceKey = options.probeKey(randomUUID());
   const keys = [sequenceKey, raceKey];
@@ -64,7 +67,7 @@ export function judgeTrial({ puts, outcomes, holds }: Trial): string | undefined
   return `${described}, number ${winner + 1} created the object, and it holds ${held}`;
 }
 
-function requireSound(store: Store, trial: Trial): void {
+function requireSound(store: ProvableStore, trial: Trial): void {
   const fault = judgeTrial(trial);
   if (fault === undefined) return;
   throw new Failure('store_without_put_if_absent', `${store.url} does not keep "put if absent": ${fault}`, {
@@ -73,14 +76,14 @@ function requireSound(store: Store, trial: Trial): void {
   });
 }
 
-async function putInSequence(store: Store, key: string, access: StoreAccess): Promise<Trial> {
+async function putInSequence(store: ProvableStore, key: string, access: StoreAccess): Promise<Trial> {
   const bodies = makeBodies(key, 2);
   const outcomes: ('created' | 'exists')[] = [];
   for (const body of bodies) outcomes.push(await store.putIfAbsent(key, body));
   return { puts: 'one after the other', outcomes, ...(await readBack(store, key, bodies, access)) };
 }
 
-async function putAtOnce(store: Store, key: string, access: StoreAccess): Promise<Trial> {
+async function putAtOnce(store: ProvableStore, key: string, access: StoreAccess): Promise<Trial> {
   const bodies = makeBodies(key, concurrentPutCount);
   const settled = await Promise.allSettled(bodies.map((body) => store.putIfAbsent(key, body)));
   const outcomes = settled.map((result) => {
@@ -95,7 +98,7 @@ function makeBodies(key: string, count: number): Uint8Array[] {
 }
 
 async function readBack(
-  store: Store,
+  store: ProvableStore,
   key: string,
   bodies: readonly Uint8Array[],
   access: StoreAccess,
@@ -106,7 +109,11 @@ async function readBack(
 }
 
 /** The proof stands without it, but who should be able to delete and is not learns it now. */
-async function deleteProbes(store: Store, keys: readonly string[], access: StoreAccess): Promise<void> {
+async function deleteProbes(
+  store: ProvableStore,
+  keys: readonly string[],
+  access: StoreAccess,
+): Promise<void> {
   try {
     await store.delete(keys);
   } catch (error) {

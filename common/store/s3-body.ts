@@ -1,14 +1,15 @@
 /**
- * The body of one PutObject: small ones are held in memory, so that the request's signature covers them; larger files are
- * streamed with their length and MD5, which every S3 server checks.
+ * Bodies on their way to S3. Of one PutObject: small ones are held in memory, so that the request's signature covers
+ * them; larger files are streamed with their length and MD5, which every S3 server checks. Of a multipart upload: range
+ * by range, each held in memory while it is sent.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Failure } from '../errors.js';
-import type { ObjectBody } from './store.js';
+import type { ByteRange, ObjectBody } from './store.js';
 
 /** S3's own limit for one PutObject. */
 const bodyBytesMax = 5 * 1024 ** 3;
@@ -24,6 +25,31 @@ export interface S3Body {
   };
   /** Emits `error` when the file cannot be read to its end: the request must not wait for the rest. */
   readonly stream?: Readable;
+}
+
+export type ReadRange = (range: ByteRange) => Promise<Uint8Array>;
+
+export async function sizeOfBody(body: ObjectBody): Promise<number> {
+  return body instanceof Uint8Array ? body.length : (await stat(body.path)).size;
+}
+
+/** Hands a reader of the body's ranges to `use`, and closes its file when that has ended. */
+export async function withBodyRanges<T>(body: ObjectBody, use: (read: ReadRange) => Promise<T>): Promise<T> {
+  if (body instanceof Uint8Array)
+    return await use(({ start, end }) => Promise.resolve(body.subarray(start, end)));
+  const file = await open(body.path);
+  try {
+    return await use((range) => readRange(file, body.path, range));
+  } finally {
+    await file.close();
+  }
+}
+
+async function readRange(file: FileHandle, path: string, { start, end }: ByteRange): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - start);
+  const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
+  if (bytesRead === bytes.length) return bytes;
+  throw new Failure('store_unavailable', `${path} became shorter while it was put`);
 }
 
 /** Hands the body to `use`, and closes its file when that has ended. */
@@ -44,7 +70,9 @@ async function openFile(path: string): Promise<S3Body> {
   const { size } = await stat(path);
   if (size <= bytesInMemoryMax) return inMemory(await readFile(path));
   if (size > bodyBytesMax)
-    throw new Failure('body_too_large', `${path} has ${size} bytes, S3 takes ${bodyBytesMax} at once`);
+    throw new Failure('body_too_large', `${path} has ${size} bytes, S3 takes ${bodyBytesMax} at once`, {
+      hint: 'put smaller objects, or use a store that honours If-None-Match: * on CompleteMultipartUpload',
+    });
   const md5 = await readMd5(path);
   const stream = createReadStream(path, { end: size - 1 });
   return { input: { Body: stream, ContentLength: size, ContentMD5: md5 }, stream };

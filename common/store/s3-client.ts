@@ -60,6 +60,15 @@ function toClientConfig({ endpoint, region = defaultRegion, pathStyle }: StoreCo
   };
 }
 
+/** Members of the input of every request about one object. */
+export interface ObjectTarget {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** Members of the input of the request that makes the object. */
+export type PutCondition = { readonly IfNoneMatch: '*' } | Record<string, never>;
+
 export interface S3Place {
   readonly bucket: string;
   /** Empty, or with a trailing slash. */

@@ -37,6 +37,11 @@ const objectMissing: Meaning = {
   code: 'object_missing',
   hint: 'was it deleted by hand or by a lifecycle rule?',
 };
+/** Between us and the server something repeated the request, or a lifecycle rule was hasty: the outcome is unknown. */
+const uploadMissing: Meaning = {
+  code: 'store_unavailable',
+  hint: 'does a lifecycle rule abort unfinished uploads within hours? Give them days',
+};
 const quotaReached: Meaning = {
   code: 'disk_full',
   hint: "free space in the store, or raise the user's quota",
@@ -61,6 +66,7 @@ const meaningsByName: Readonly<Record<string, Meaning>> = {
   ExpiredToken: credentialsExpired,
   InvalidToken: credentialsExpired,
   NoSuchKey: objectMissing,
+  NoSuchUpload: uploadMissing,
   QuotaExceeded: quotaReached,
   XMinioStorageFull: quotaReached,
   NotImplemented: notImplemented,
@@ -94,17 +100,45 @@ export function statusOf(error: unknown): number | undefined {
   return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
 }
 
+/** Another object has the key: nothing was put. */
+export function isKeyTaken(error: unknown): boolean {
+  return statusOf(error) === 412 || nameOf(error) === 'PreconditionFailed';
+}
+
+/** Another request for the key is under way: nothing was put. */
+export function isKeyContended(error: unknown): boolean {
+  return statusOf(error) === 409 || nameOf(error) === 'ConditionalRequestConflict';
+}
+
+/** The server said no: the request has no effect, neither now nor later. */
+export function isAnswerRefusal(error: unknown): boolean {
+  const status = statusOf(error) ?? 0;
+  const isClear = status >= 400 && status < 500 && ![404, 408, 429].includes(status);
+  return isClear || isKeyTaken(error) || isKeyContended(error);
+}
+
+/** Captive portals answer 200 to everything. An object that they "took" would be deleted at the edge and lost. */
+export function requireFromS3(member: string, value: string | undefined): string {
+  if (value !== undefined) return value;
+  throw new Failure('store_unavailable', `the answer to a put has no ${member}: it is not from an S3 server`);
+}
+
 /** `doing` completes the sentence "could not …". Failures pass unchanged. */
 export function s3Failure(error: unknown, doing: string): Failure {
   if (isFailure(error)) return error;
   if (isOfLocalFile(error)) return fileFailure(error, doing);
   const status = statusOf(error);
-  const name = error instanceof Error ? error.name : 'Error';
+  const name = nameOf(error);
   const { code, hint } = judgeS3Answer(name, status);
   return new Failure(code, `could not ${doing}: ${describe(error)}`, {
     hint,
     ...(status === undefined ? { cause: error } : { facts: { answer: name, http_status: status } }),
   });
+}
+
+/** The `Code` of the answer. Where completing a multipart upload takes long it comes in a body behind status 200. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : 'Error';
 }
 
 function isOfLocalFile(error: unknown): boolean {

@@ -6,11 +6,22 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
 import { probeKey } from '../contract/object-keys.js';
 import type { StoreConfig } from '../config/store-config.js';
 import { openStore } from './open-store.js';
-import { S3Store } from './s3-store.js';
+import { S3Store, type S3StoreOptions } from './s3-store.js';
 import { bytesOf, failsWith, keysOf } from './store-asserts.js';
 import { testStore, type OpenedStore } from './store-conformance.js';
 
@@ -18,6 +29,14 @@ const settingText = process.env.VARVE_TEST_S3;
 
 if (settingText === undefined) test('S3Store', { skip: 'needs a real S3 server: set VARVE_TEST_S3' });
 else testS3(JSON.parse(settingText) as Setting);
+
+const MiB = 1024 ** 2;
+/** The smallest parts that S3 takes. */
+const inParts: S3StoreOptions = {
+  oneRequestBytesMax: 6 * MiB,
+  partBytesMin: 5 * MiB,
+  proof: { access: 'full', probeKey },
+};
 
 interface Setting {
   readonly endpoint: string;
@@ -32,13 +51,31 @@ function testS3({ endpoint, bucket }: Setting): void {
   });
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
 
-  async function makeStore(): Promise<OpenedStore> {
+  async function makeStore(options?: S3StoreOptions): Promise<OpenedStore & { store: S3Store }> {
     await createBucket(client, bucket);
-    const store = S3Store.open(configOf(`/test-${randomUUID()}/lake`));
+    const store = S3Store.open(configOf(`/test-${randomUUID()}/lake`), options);
     return { store, close: () => emptyAndClose(store) };
   }
 
   testStore('S3Store', makeStore);
+  testStore('S3Store that puts in parts', () => makeStore(inParts));
+
+  test('large objects are put in parts, if absent where the server honours the condition there', async (context) => {
+    const { store, close } = await makeStore(inParts);
+    const keyOf = (key: string) => `${store.url.slice(`s3://${bucket}/`.length)}/${key}`;
+    await store.put('small', bytesOf('small'));
+    const isHonoured = await refusesToComplete(client, bucket, keyOf('small'));
+    context.diagnostic(`CompleteMultipartUpload ${isHonoured ? 'honours' : 'ignores'} If-None-Match: *`);
+    await store.put('put', new Uint8Array(7 * MiB));
+    assert.equal(await store.putIfAbsent('created', new Uint8Array(7 * MiB)), 'created');
+    assert.equal(await store.putIfAbsent('created', new Uint8Array(8 * MiB)), 'exists');
+    assert.equal((await store.head('created'))?.bytes, 7 * MiB);
+    assert.equal(await countParts(client, bucket, keyOf('put')), 2);
+    assert.equal(await countParts(client, bucket, keyOf('created')), isHonoured ? 2 : 1);
+    assert.deepEqual(await keysOf(store, ''), ['created', 'put', 'small']);
+    assert.deepEqual(await unfinishedUploads(client, bucket, keyOf('')), []);
+    await close();
+  });
 
   test('openStore proves a real S3 server and leaves nothing in it', async () => {
     const config = configOf(`/test-${randomUUID()}`);
@@ -85,6 +122,37 @@ async function createBucket(client: S3Client, bucket: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error && error.name.startsWith('BucketAlready'))) throw error;
   }
+}
+
+/** Whether completing an upload with `If-None-Match: *` onto an object is refused. Without our own code, as a reference. */
+async function refusesToComplete(client: S3Client, bucket: string, key: string): Promise<boolean> {
+  const target = { Bucket: bucket, Key: key };
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(target));
+  const upload = { ...target, UploadId };
+  const Body = bytesOf('overwritten');
+  const { ETag } = await client.send(new UploadPartCommand({ ...upload, PartNumber: 1, Body }));
+  const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] };
+  try {
+    await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload, IfNoneMatch: '*' }));
+    return false;
+  } catch (error) {
+    assert.equal(error instanceof Error && error.name, 'PreconditionFailed');
+    await client.send(new AbortMultipartUploadCommand(upload));
+    return true;
+  }
+}
+
+/** As the ETag tells: S3's says "-2" at the end of what came in two parts. */
+async function countParts(client: S3Client, bucket: string, key: string): Promise<number> {
+  const { ETag } = await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }));
+  return Number(/-(\d+)"?$/.exec(ETag ?? '')?.[1] ?? 1);
+}
+
+async function unfinishedUploads(client: S3Client, bucket: string, prefix: string): Promise<unknown[]> {
+  const { Uploads = [] } = await client.send(
+    new ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix }),
+  );
+  return Uploads;
 }
 
 async function emptyAndClose(store: S3Store): Promise<void> {

@@ -8,9 +8,14 @@
  *   the caller just calls again and learns `exists` if the first call had landed. The SDK must not do that by itself: it
  *   would turn our own success into `exists`, hence a client with a single attempt.
  *
- * Every object is one PutObject, up to S3's 5 GiB, streamed from its file. Multipart uploads are not used on purpose:
- * servers exist that honour the condition on PutObject and ignore it on CompleteMultipartUpload (Ceph 16 does), and
- * uploads that a killed process leaves unfinished cost money without being seen.
+ * An object above 64 MiB goes up in parts (`s3-multipart.ts`), and CompleteMultipartUpload makes it. `putIfAbsent` does
+ * so only where the store has shown that it honours the condition there, too: servers exist that do on PutObject and
+ * overwrite on CompleteMultipartUpload (Ceph 16 does). The showing is the proof of `probe.ts`, its tiny objects put in
+ * parts, before the first large `putIfAbsent`. Where it fails, or could not be made, an object is one PutObject whatever
+ * its size, streamed from its file, up to S3's 5 GiB.
+ *
+ * Uploads that a killed process leaves unfinished are not listed, but paid for: the bucket needs a lifecycle rule
+ * (AbortIncompleteMultipartUpload) that ends them after some days.
  *
  * Objects whose keys no store takes, such as the folder markers of S3 consoles, are not listed.
  */
@@ -24,36 +29,47 @@ import {
   PutObjectCommand,
   type GetObjectCommandOutput,
   type ListObjectsV2CommandOutput,
-  type PutObjectCommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { planBackoffMs } from '../backoff.js';
 import { systemClock, type Clock } from '../clock.js';
 import type { StoreConfig } from '../config/store-config.js';
-import { Failure } from '../errors.js';
+import { Failure, isFailure } from '../errors.js';
 import { assertRange } from './byte-range.js';
 import { replaceFile } from './durable-file.js';
-import { withS3Body } from './s3-body.js';
+import { provePutIfAbsent, type ProbeOptions, type ProvableStore } from './probe.js';
+import { sizeOfBody, withBodyRanges, withS3Body } from './s3-body.js';
 import {
   createS3Clients,
   parseS3Url,
   planPutDeadlineMs,
   readDeadlineMs,
   withDeadline,
+  type ObjectTarget,
+  type PutCondition,
   type S3Clients,
 } from './s3-client.js';
 import { S3Deletion } from './s3-delete.js';
-import { s3Failure, statusOf } from './s3-failure.js';
+import { isKeyContended, isKeyTaken, requireFromS3, s3Failure, statusOf } from './s3-failure.js';
+import { defaultPartBytesMin, planParts, putInParts } from './s3-multipart.js';
 import { isStoreKey, requireStoreKey } from './store-key.js';
 import type { ByteRange, ListOptions, ObjectBody, ObjectInfo, Store } from './store.js';
 
 const conflictAttemptsMax = 8;
 const conflictBackoff = { firstMs: 50, maxMs: 2_000 };
 
-type Condition = { readonly IfNoneMatch: '*' } | Record<string, never>;
+const defaultOneRequestBytesMax = 64 * 1024 ** 2;
+
+const ifAbsent: PutCondition = { IfNoneMatch: '*' };
 
 export interface S3StoreOptions {
   readonly clock?: Clock;
+  /** How the store may show that it honours conditions on multipart uploads; without it they have none. */
+  readonly proof?: ProbeOptions;
+  /** Larger objects are put in parts. */
+  readonly oneRequestBytesMax?: number;
+  /** Parts are larger where 10,000 of them would not do. */
+  readonly partBytesMin?: number;
 }
 
 export class S3Store implements Store {
@@ -63,38 +79,41 @@ export class S3Store implements Store {
   readonly #clock: Clock;
   readonly #clients: S3Clients;
   readonly #deletion: S3Deletion;
+  readonly #oneRequestBytesMax: number;
+  readonly #partBytesMin: number;
+  readonly #proof: ProbeOptions | undefined;
+  #partsShowing: Promise<boolean> | undefined;
 
-  private constructor(config: StoreConfig, clock: Clock) {
+  private constructor(config: StoreConfig, options: S3StoreOptions) {
     const { bucket, prefix } = parseS3Url(config.url);
     this.url = `s3://${bucket}/${prefix}`.replace(/\/$/, '');
     this.#bucket = bucket;
     this.#prefix = prefix;
-    this.#clock = clock;
+    this.#clock = options.clock ?? systemClock;
+    this.#oneRequestBytesMax = options.oneRequestBytesMax ?? defaultOneRequestBytesMax;
+    this.#partBytesMin = options.partBytesMin ?? defaultPartBytesMin;
+    this.#proof = options.proof;
     this.#clients = createS3Clients(config);
-    this.#deletion = new S3Deletion(this.#clients.repeating, bucket, clock);
+    this.#deletion = new S3Deletion(this.#clients.repeating, bucket, this.#clock);
   }
 
   /** Makes no request: `provePutIfAbsent` makes the first. */
-  static open(config: StoreConfig, { clock = systemClock }: S3StoreOptions = {}): S3Store {
-    return new S3Store(config, clock);
+  static open(config: StoreConfig, options: S3StoreOptions = {}): S3Store {
+    return new S3Store(config, options);
   }
 
   async put(key: string, body: ObjectBody): Promise<void> {
-    await this.#attempt(`put ${key} into`, () => this.#putObject(this.#clients.repeating, key, body, {}));
+    await this.#attempt(`put ${key} into`, async () => {
+      if (await this.#isLarge(body)) await this.#putInParts(key, body, {});
+      else await this.#putObject(this.#clients.repeating, key, body, {});
+    });
   }
 
   async putIfAbsent(key: string, body: ObjectBody): Promise<'created' | 'exists'> {
     return await this.#attempt(`create ${key} in`, async () => {
-      for (let attemptNumber = 1; ; attemptNumber++) {
-        try {
-          await this.#putObject(this.#clients.singleAttempt, key, body, { IfNoneMatch: '*' });
-          return 'created';
-        } catch (error) {
-          if (statusOf(error) === 412) return 'exists';
-          if (statusOf(error) !== 409 || attemptNumber === conflictAttemptsMax) throw error;
-          await this.#clock.sleep(planBackoffMs(attemptNumber, conflictBackoff, Math.random()));
-        }
-      }
+      if ((await this.#isLarge(body)) && (await this.#createsInParts()))
+        return await this.#create(() => this.#putInParts(key, body, ifAbsent));
+      return await this.#create(() => this.#putObject(this.#clients.singleAttempt, key, body, ifAbsent));
     });
   }
 
@@ -165,20 +184,74 @@ export class S3Store implements Store {
     this.#clients.repeating.destroy();
   }
 
-  async #putObject(client: S3Client, key: string, body: ObjectBody, condition: Condition): Promise<void> {
+  async #create(put: () => Promise<void>): Promise<'created' | 'exists'> {
+    for (let attemptNumber = 1; ; attemptNumber++) {
+      try {
+        await put();
+        return 'created';
+      } catch (error) {
+        if (isKeyTaken(error)) return 'exists';
+        if (!isKeyContended(error) || attemptNumber === conflictAttemptsMax) throw error;
+        await this.#clock.sleep(planBackoffMs(attemptNumber, conflictBackoff, Math.random()));
+      }
+    }
+  }
+
+  async #isLarge(body: ObjectBody): Promise<boolean> {
+    return (await sizeOfBody(body)) > this.#oneRequestBytesMax;
+  }
+
+  /** Whether the store has shown that conditions hold for multipart uploads. It is asked once, by whoever comes first. */
+  async #createsInParts(): Promise<boolean> {
+    return await (this.#partsShowing ??= this.#showPartsHold());
+  }
+
+  async #showPartsHold(): Promise<boolean> {
+    if (this.#proof === undefined) return false;
+    try {
+      await provePutIfAbsent(this.#asStoreInParts(), this.#proof);
+      return true;
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      // Nothing was shown: the next large object asks again.
+      if (error.kind === 'transient') this.#partsShowing = undefined;
+      return false;
+    }
+  }
+
+  #asStoreInParts(): ProvableStore {
+    return {
+      url: this.url,
+      putIfAbsent: (key, body) =>
+        this.#attempt(`create ${key} in parts in`, () =>
+          this.#create(() => this.#putInParts(key, body, ifAbsent)),
+        ),
+      get: (key) => this.get(key),
+      delete: (keys) => this.delete(keys),
+    };
+  }
+
+  async #putInParts(key: string, body: ObjectBody, condition: PutCondition): Promise<void> {
+    const access = { clients: this.#clients, clock: this.#clock };
+    const parts = planParts(await sizeOfBody(body), this.#partBytesMin);
+    await withBodyRanges(body, (read) => putInParts(access, this.#target(key), parts, read, condition));
+  }
+
+  async #putObject(client: S3Client, key: string, body: ObjectBody, condition: PutCondition): Promise<void> {
     const target = this.#target(key);
     await withS3Body(body, async ({ input, stream }) => {
       const command = new PutObjectCommand({ ...target, ...input, ...condition });
       await withDeadline(this.#clock, planPutDeadlineMs(input.ContentLength), async (aborter) => {
         stream?.once('error', (error) => aborter.abort(error));
-        requireStored(await client.send(command, { abortSignal: aborter.signal }));
+        const { ETag } = await client.send(command, { abortSignal: aborter.signal });
+        requireFromS3('ETag', ETag);
       });
     });
   }
 
   /** The deadline is that of the request and of what `use` does with its body. */
   async #getObject<T>(
-    target: { Bucket: string; Key: string; Range?: string },
+    target: ObjectTarget & { readonly Range?: string },
     use: (answer: GetObjectCommandOutput) => Promise<T>,
   ): Promise<T> {
     const command = new GetObjectCommand(target);
@@ -205,7 +278,7 @@ export class S3Store implements Store {
     );
   }
 
-  #target(key: string): { Bucket: string; Key: string } {
+  #target(key: string): ObjectTarget {
     return { Bucket: this.#bucket, Key: this.#prefix + requireStoreKey(key) };
   }
 
@@ -216,12 +289,6 @@ export class S3Store implements Store {
       throw s3Failure(error, `${doing} ${this.url}`);
     }
   }
-}
-
-/** Captive portals answer 200 to everything. An object that they "took" would be deleted at the edge and lost. */
-function requireStored({ ETag }: PutObjectCommandOutput): void {
-  if (ETag !== undefined) return;
-  throw new Failure('store_unavailable', 'the answer to a put has no ETag: it is not from an S3 server');
 }
 
 async function collect(answer: GetObjectCommandOutput): Promise<Uint8Array> {

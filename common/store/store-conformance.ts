@@ -149,6 +149,28 @@ function testFiles(theStore: () => Store, theDirectory: () => string): void {
     );
   });
 
+  it('of 4 concurrent putIfAbsent of 20 MiB exactly one creates', async () => {
+    const store = theStore();
+    const bodies = Array.from({ length: 4 }, () => randomBytes(bigFileBytes));
+    const outcomes = await Promise.all(bodies.map((body) => store.putIfAbsent('file/race', body)));
+    assert.deepEqual(outcomes.toSorted(), ['created', 'exists', 'exists', 'exists']);
+    const winner = bodies[outcomes.indexOf('created')];
+    assert.ok(winner);
+    assert.equal(Buffer.compare(await store.get('file/race'), winner), 0);
+    assert.deepEqual(await keysOf(store, 'file/race'), ['file/race']);
+  });
+
+  it('puts 20 MiB over what was there, and reads a range from the middle', async () => {
+    const store = theStore();
+    const content = randomBytes(bigFileBytes);
+    await store.put('file/replaced', bytesOf('what was there before'));
+    await store.put('file/replaced', content);
+    const [start, end] = [10 * 1024 ** 2 - 3, 10 * 1024 ** 2 + 3];
+    const range = await store.get('file/replaced', { start, end });
+    assert.equal(Buffer.compare(range, content.subarray(start, end)), 0);
+    assert.equal((await store.head('file/replaced'))?.bytes, bigFileBytes);
+  });
+
   it('puts a 20 MiB file if absent, once', async () => {
     const store = theStore();
     const source = join(theDirectory(), 'big');

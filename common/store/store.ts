@@ -26,7 +26,10 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** Bytes in memory, or a local file, which is streamed; at most 5 GiB, S3's limit for one request. */
+/**
+ * Bytes in memory, or a local file, which is streamed. At most 5 GiB, S3's limit for one request, are taken everywhere;
+ * what is more only where the store can put it in parts.
+ */
 export type ObjectBody = Uint8Array | { readonly path: string };
 
 export interface ListOptions {

@@ -10,6 +10,7 @@ import { agentProbeKey } from '@varve/common/contract/object-keys.js';
 import { listen } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
+import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
 import type { EdgeConfig } from './config.js';
 import { Router } from './decode/router.js';
@@ -51,6 +52,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
 
   const shipper = new Shipper({
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
+    schedule: config.ship.schedule,
+    isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
     onConfirmed: () => pump.wake(),
   });
@@ -73,7 +76,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   try {
     const address = await listen(server, config.listen, 'status.listen');
     logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
-    await untilAllEnd(signal, [
+    await runLoops(signal, [
       (stop) => shipper.run(stop),
       (stop) => encoder.run(stop),
       (stop) => pump.run(stop),
@@ -85,17 +88,4 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     await log.close();
     logger.info('stopped');
   }
-}
-
-/** Runs the loops side by side. When one fails, that stops the others, and is thrown. */
-async function untilAllEnd(signal: AbortSignal, loops: readonly ((stop: AbortSignal) => Promise<void>)[]) {
-  const stop = new AbortController();
-  const abort = () => stop.abort();
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  const running = loops.map((loop) => loop(stop.signal));
-  for (const end of running) end.catch(abort);
-  const ends = await Promise.allSettled(running);
-  signal.removeEventListener('abort', abort);
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }

@@ -51,7 +51,7 @@ async function problems(context: TestContext, text: string, assignments: string[
 test('the example of the design is right as it stands', async (context) => {
   const config = await read(context, example);
   assert.equal(config.agent, 'press-hall-3');
-  assert.deepEqual(config.ship, { everyMs: 10_000, rowsMax: 100_000 });
+  assert.deepEqual(config.ship, { everyMs: 10_000, rowsMax: 100_000, schedule: undefined });
   assert.equal(config.sources[0]?.clientId, 'varve-press-hall-3-plant');
   assert.match(config.store.url, /^\/.*\/lake$/, 'beside the file');
   assert.deepEqual(config.streams[0]?.topic.tags, ['site', 'device']);
@@ -92,6 +92,7 @@ test('what is missing is named', async (context) => {
 const single: [what: string, from: string, to: string, message: RegExp][] = [
   ['a duration without a unit', 'every: 10s', 'every: 10', /ship\.every: write a duration such as/],
   ['a duration out of range', 'every: 10s', 'every: 1ms', /ship\.every: is out of range/],
+  ['a schedule', 'every: 10s', 'schedule: at two', /ship\.schedule: is no cron expression/],
   ['a topic filter', '"plant/#"', '"plant/#/x"', /not an MQTT topic filter/],
   ['a topic template', '{device}', '{Device No}', /write \{device_no\}/],
   ['another format', 'format: json', 'format: xml', /write json/],
@@ -108,7 +109,7 @@ for (const [what, from, to, message] of single)
 
 test('--set goes over the file, and its mistakes are told too', async (context) => {
   const config = await read(context, example, { assignments: ['ship.every=2s', 'ship.max_rows=5'] });
-  assert.deepEqual(config.ship, { everyMs: 2_000, rowsMax: 5 });
+  assert.deepEqual(config.ship, { everyMs: 2_000, rowsMax: 5, schedule: undefined });
   assert.match((await problems(context, example, ['ship.max_rows=many']))[0] ?? '', /ship\.max_rows/);
   assert.match((await problems(context, example, ['nonsense']))[0] ?? '', /--set/);
 });

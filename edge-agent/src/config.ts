@@ -16,6 +16,7 @@ import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/c
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
+import { isCronExpression } from './ship/upload-gate.js';
 import { isTopicFilter } from './source/topic-filter.js';
 
 export interface SourceConfig {
@@ -58,7 +59,12 @@ export interface EdgeConfig {
   readonly sources: readonly SourceConfig[];
   readonly streams: readonly StreamConfig[];
   readonly store: StoreConfig;
-  readonly ship: { readonly everyMs: number; readonly rowsMax: number };
+  readonly ship: {
+    readonly everyMs: number;
+    readonly rowsMax: number;
+    /** Cron expression of the times at which uploads begin; absent: at once. */
+    readonly schedule: string | undefined;
+  };
   readonly group: GroupLimits;
   readonly listen: ListenAddress;
 }
@@ -146,6 +152,12 @@ export const edgeSchema = z.strictObject({
     .strictObject({
       every: durationMs({ minMs: 100, maxMs: 86_400_000 }).default(10_000),
       max_rows: z.int().min(1).max(1_000_000).default(100_000),
+      schedule: z
+        .string()
+        .refine(isCronExpression, {
+          error: 'is no cron expression: write one such as "0 2 * * *" for 02:00 every day',
+        })
+        .optional(),
     })
     .prefault({}),
   log: z
@@ -203,7 +215,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       fields: stream.fields ? new Map(Object.entries(stream.fields)) : undefined,
     })),
     store,
-    ship: { everyMs: raw.ship.every, rowsMax: raw.ship.max_rows },
+    ship: { everyMs: raw.ship.every, rowsMax: raw.ship.max_rows, schedule: raw.ship.schedule },
     group: {
       messagesMax: raw.log.group.max_messages,
       bytesMax: raw.log.group.max_size,

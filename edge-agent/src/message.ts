@@ -4,6 +4,8 @@ export interface Message {
   readonly payload: Uint8Array;
   /** Wall clock at arrival, milliseconds since 1970 UTC. */
   readonly arrivedMs: number;
+  /** MQTT's packet identifier, 1 to 65,535, by which a redelivery is recognised; 0 at QoS 0, which has none. */
+  readonly packetId: number;
 }
 
 /** A message as the log keeps it: with its place in the one durable order of the agent. */

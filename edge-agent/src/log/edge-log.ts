@@ -71,6 +71,8 @@ export interface LogState {
   readonly nextSeq: number;
   /** One more than the newest message's number. */
   readonly endSeq: number;
+  /** From here on blocks are kept in any case, so that redeliveries are recognised after a restart. */
+  readonly recentSeq: number;
   readonly outbox: readonly OutboxEntry[];
   /** The next shipment's number, for every lane and table that has had one. */
   readonly nextShipmentSeqs: readonly (LaneOfTable & { readonly seq: number })[];
@@ -81,7 +83,9 @@ export interface LogSizes {
   /** Of the database and its write-ahead log, on disk. */
   readonly bytes: number;
   readonly blocks: number;
+  /** The oldest message that is kept, and one more than the newest. */
   readonly oldestSeq: number;
+  readonly endSeq: number;
 }
 
 export interface EdgeLog {
@@ -107,6 +111,13 @@ export interface EdgeLog {
 
   close(): Promise<void>;
 }
+
+/**
+ * The newest blocks stay, up to these bounds, even when the store has what was made of them: the broker may send their
+ * messages again. More than it can have under way: a source holds 10,000 messages or 16 MB, the rest is in socket buffers.
+ */
+export const recentMessagesMax = 20_000;
+export const recentBytesMax = 64_000_000;
 
 /** Bounds of the dead-letter table; the oldest go first. */
 export const deadLettersMax = 10_000;

@@ -26,7 +26,7 @@ function startCommitter(context: TestContext, limits = { messagesMax: 3, bytesMa
   const running = committer.run(stop.signal);
   context.after(() => stop.abort());
   const add = (ticket: number) =>
-    committer.add({ topic: 't', payload: Buffer.from('1'), arrivedMs: 1 }, ticket);
+    committer.add({ topic: 't', payload: Buffer.from('1'), arrivedMs: 1, packetId: 1 }, ticket);
   return { committer, appends, events, add, stop, running };
 }
 

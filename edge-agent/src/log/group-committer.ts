@@ -26,13 +26,19 @@ export interface GroupCommitterOptions<Ticket> {
   readonly onFailed: (failure: Failure, tickets: readonly Ticket[]) => void;
 }
 
+interface Committing<Ticket> {
+  readonly messages: number;
+  readonly bytes: number;
+  readonly tickets: Ticket[];
+}
+
 export class GroupCommitter<Ticket> {
   readonly #options: GroupCommitterOptions<Ticket>;
   readonly #added: Wakeup;
   readonly #filled: Wakeup;
   readonly #block = new BlockBuilder();
   #tickets: Ticket[] = [];
-  #committing = { messages: 0, bytes: 0 };
+  #committing: Committing<Ticket> | undefined;
 
   constructor(options: GroupCommitterOptions<Ticket>) {
     this.#options = options;
@@ -42,11 +48,11 @@ export class GroupCommitter<Ticket> {
 
   /** Messages that are not durable yet. */
   get pendingMessages(): number {
-    return this.#block.messageCount + this.#committing.messages;
+    return this.#block.messageCount + (this.#committing?.messages ?? 0);
   }
 
   get pendingBytes(): number {
-    return this.#block.byteLength + this.#committing.bytes;
+    return this.#block.byteLength + (this.#committing?.bytes ?? 0);
   }
 
   add(message: Message, ticket: Ticket): void {
@@ -54,6 +60,13 @@ export class GroupCommitter<Ticket> {
     this.#tickets.push(ticket);
     if (this.#block.messageCount === 1) this.#added.wake();
     if (this.#isFull()) this.#filled.wake();
+  }
+
+  /** A ticket for a message that was added before: it fares as the newest message does that is not durable yet. */
+  join(ticket: Ticket): void {
+    if (this.#block.messageCount > 0) this.#tickets.push(ticket);
+    else if (this.#committing) this.#committing.tickets.push(ticket);
+    else this.#options.onDurable([ticket]);
   }
 
   /** Commits until `signal` aborts, and then what is left. */
@@ -79,9 +92,9 @@ export class GroupCommitter<Ticket> {
     const messageCount = this.#block.messageCount;
     const bytes = this.#block.finish();
     this.#tickets = [];
-    this.#committing = { messages: messageCount, bytes: bytes.length };
+    this.#committing = { messages: messageCount, bytes: bytes.length, tickets };
     const failure = await settle(log.append([{ source, messageCount, bytes }]));
-    this.#committing = { messages: 0, bytes: 0 };
+    this.#committing = undefined;
     if (failure) this.#options.onFailed(failure, tickets);
     else this.#options.onDurable(tickets);
   }

@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import Database from 'better-sqlite3';
 import { isFailure } from '@varve/common/errors.js';
-import { deadLettersMax, type DeadLetter, type StagedShipment } from './edge-log.js';
+import { deadLettersMax, recentMessagesMax, type DeadLetter, type StagedShipment } from './edge-log.js';
+import { packBlock, unpackBlock } from './packed-block.js';
 import { SqliteLog } from './sqlite-log.js';
 
 function openLog(context: TestContext) {
@@ -21,6 +23,14 @@ function openLog(context: TestContext) {
       return log;
     },
     open,
+    /** Another hand on the file, while the log is closed. */
+    withDatabase(work: (db: Database.Database) => void) {
+      log.close();
+      const db = new Database(path);
+      work(db);
+      db.close();
+      log = open();
+    },
     reopen() {
       log.close();
       log = open();
@@ -107,23 +117,53 @@ test('a number that is taken twice fails and changes nothing', (context) => {
 
 test('blocks go only when nothing unshipped and nothing unconfirmed needs them', (context) => {
   const { log } = openLog(context);
-  log.append([block(2), block(2), block(2)]);
+  log.append([block(2), block(2), block(2), block(recentMessagesMax)]);
   const first = log.stage({ shipments: [shipment(1, 1, 2)], deadLetters: [], nextSeq: 3 }).entries[0];
   const second = log.stage({ shipments: [shipment(2, 3, 4)], deadLetters: [], nextSeq: 5 }).entries[0];
   assert(first && second);
   log.confirm(second.id);
   assert.equal(log.sizes().oldestSeq, 1, 'the first shipment is not confirmed');
   log.confirm(first.id);
-  assert.equal(log.sizes().oldestSeq, 5, 'the last block is in no shipment');
+  assert.equal(log.sizes().oldestSeq, 5, 'the third block is in no shipment');
 });
 
-test('numbers do not start again when every block is gone', (context) => {
+test('the newest blocks stay in any case, as many as the broker may send again, over a restart too', (context) => {
+  const opened = openLog(context);
+  opened.log.append([block(10), block(recentMessagesMax - 5), block(5)]);
+  assert.equal(opened.log.state().recentSeq, 11);
+  const end = 11 + recentMessagesMax;
+  const { entries } = opened.log.stage({
+    shipments: [shipment(1, 1, end - 1)],
+    deadLetters: [],
+    nextSeq: end,
+  });
+  opened.log.confirm(entries[0]?.id ?? 0);
+  assert.equal(opened.log.sizes().oldestSeq, 11);
+  assert.equal(opened.reopen().state().recentSeq, 11);
+});
+
+test('numbers do not start again when the blocks are gone', (context) => {
   const opened = openLog(context);
   opened.log.append([block(4)]);
-  const { entries } = opened.log.stage({ shipments: [shipment(1, 1, 4)], deadLetters: [], nextSeq: 5 });
-  opened.log.confirm(entries[0]?.id ?? 0);
-  assert.equal(opened.log.sizes().blocks, 0);
-  assert.deepEqual(opened.reopen().append([block(1)]), [5]);
+  opened.log.stage({ shipments: [], deadLetters: [], nextSeq: 5 });
+  opened.withDatabase((db) => db.exec('DELETE FROM blocks'));
+  assert.deepEqual(opened.log.append([block(1)]), [5]);
+});
+
+test('a block that deflates well is kept deflated, and read as it was', (context) => {
+  const { log } = openLog(context);
+  const bytes = Buffer.from('{"temperature":21.5}'.repeat(500));
+  log.append([{ source: 'plant', messageCount: 1, bytes: new Uint8Array(bytes) }]);
+  assert.deepEqual(Buffer.from(log.read(1, 1)[0]?.bytes ?? []), bytes);
+  assert(packBlock(bytes).length < bytes.length / 10);
+  assert.throws(
+    () => unpackBlock(Buffer.from([1, 2, 3])),
+    (error) => isFailure(error, 'log_corrupt'),
+  );
+  assert.throws(
+    () => unpackBlock(Buffer.from([9])),
+    (error) => isFailure(error, 'log_corrupt'),
+  );
 });
 
 test('dead letters are bounded: the oldest go first, and it is said how many', (context) => {

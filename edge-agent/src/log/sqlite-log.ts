@@ -13,6 +13,7 @@ import {
   deadLetterBytesMax,
   deadLetterPayloadBytesMax,
   deadLettersMax,
+  recentMessagesMax,
   type DeadLetter,
   type LogSizes,
   type LogState,
@@ -21,6 +22,8 @@ import {
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
+import { packBlock, unpackBlock } from './packed-block.js';
+import { RecentBlocks } from './recent-blocks.js';
 
 const schemaVersion = 1;
 
@@ -64,6 +67,7 @@ export class SqliteLog {
   readonly #path: string;
   readonly #db: Database.Database;
   readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #recent = new RecentBlocks();
   #endSeq: number;
 
   /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full` */
@@ -71,6 +75,8 @@ export class SqliteLog {
     this.#path = path;
     this.#db = asFailures(() => openDatabase(path, agent, newEpoch));
     this.#statements = prepareStatements(this.#db);
+    for (const block of this.#statements.recentBlocks.all({ count: recentMessagesMax }).reverse())
+      this.#recent.add(block as { firstSeq: number; messageCount: number; bytes: number });
     this.#endSeq = this.state().endSeq;
   }
 
@@ -81,6 +87,7 @@ export class SqliteLog {
       epoch: epoch.pluck().get() as string,
       nextSeq: next_seq,
       endSeq: end_seq,
+      recentSeq: this.#recent.firstSeq ?? end_seq,
       outbox: outbox.all() as OutboxEntry[],
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
       deadLetterCount: (deadLetters.get() as { count: number }).count,
@@ -90,18 +97,19 @@ export class SqliteLog {
   append(blocks: readonly NewBlock[]): number[] {
     return asFailures(() => {
       let endSeq = this.#endSeq;
-      const firstSeqs = this.#db
-        .transaction(() =>
-          blocks.map((block) => {
-            const blockFirstSeq = endSeq;
-            this.#statements.insertBlock.run(blockFirstSeq, block.messageCount, block.source, block.bytes);
-            endSeq += block.messageCount;
-            return blockFirstSeq;
-          }),
-        )
+      const rows = blocks.map(({ source, messageCount, bytes }) => {
+        const firstSeq = endSeq;
+        endSeq += messageCount;
+        return { firstSeq, messageCount, source, bytes: packBlock(bytes) };
+      });
+      this.#db
+        .transaction(() => {
+          for (const row of rows) this.#statements.insertBlock.run(row);
+        })
         .immediate();
       this.#endSeq = endSeq;
-      return firstSeqs;
+      for (const { bytes, ...row } of rows) this.#recent.add({ ...row, bytes: bytes.length });
+      return rows.map(({ firstSeq }) => firstSeq);
     });
   }
 
@@ -111,8 +119,9 @@ export class SqliteLog {
       let bytes = 0;
       for (const row of this.#statements.readBlocks.iterate({ fromSeq })) {
         const block = row as StoredBlock;
-        blocks.push(block);
-        bytes += block.bytes.length;
+        const unpacked = unpackBlock(block.bytes);
+        blocks.push({ ...block, bytes: unpacked });
+        bytes += unpacked.length;
         if (bytes >= bytesMax) break;
       }
       return blocks;
@@ -146,7 +155,7 @@ export class SqliteLog {
       this.#db
         .transaction(() => {
           deleteOutbox.run(outboxId);
-          deleteBlocks.run();
+          deleteBlocks.run({ recentSeq: this.#recent.firstSeq ?? this.#endSeq });
         })
         .immediate(),
     );
@@ -158,11 +167,8 @@ export class SqliteLog {
 
   sizes(): LogSizes {
     const { blocks, oldest } = this.#statements.blockSizes.get() as { blocks: number; oldest: number | null };
-    return {
-      blocks,
-      oldestSeq: oldest ?? this.#endSeq,
-      bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
-    };
+    const bytes = fileBytes(this.#path) + fileBytes(`${this.#path}-wal`);
+    return { blocks, oldestSeq: oldest ?? this.#endSeq, endSeq: this.#endSeq, bytes };
   }
 
   close(): void {
@@ -237,7 +243,10 @@ function prepareStatements(db: Database.Database) {
       FROM position`),
     outbox: db.prepare(`SELECT ${outboxColumns} FROM outbox ORDER BY id`),
     lanes: db.prepare('SELECT lane, database, table_name AS "table", next_seq AS seq FROM lanes'),
-    insertBlock: db.prepare('INSERT INTO blocks VALUES (?, ?, ?, ?)'),
+    insertBlock: db.prepare('INSERT INTO blocks VALUES (@firstSeq, @messageCount, @source, @bytes)'),
+    recentBlocks: db.prepare(`
+      SELECT first_seq AS firstSeq, message_count AS messageCount, length(bytes) AS bytes FROM blocks
+      ORDER BY first_seq DESC LIMIT @count`),
     readBlocks: db.prepare(`
       SELECT first_seq AS firstSeq, message_count AS messageCount, source, bytes FROM blocks
       WHERE first_seq >= coalesce((SELECT max(first_seq) FROM blocks WHERE first_seq <= @fromSeq), @fromSeq)
@@ -256,7 +265,7 @@ function prepareStatements(db: Database.Database) {
     deleteOutbox: db.prepare('DELETE FROM outbox WHERE id = ?'),
     deleteBlocks: db.prepare(`
       DELETE FROM blocks WHERE first_seq + message_count <= min(
-        (SELECT next_seq FROM position), coalesce((SELECT min(first_log_seq) FROM outbox), 9007199254740991))`),
+        @recentSeq, (SELECT next_seq FROM position), coalesce((SELECT min(first_log_seq) FROM outbox), 9007199254740991))`),
     deadLetters: db.prepare(
       'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM dead_letters',
     ),

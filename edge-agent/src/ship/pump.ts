@@ -50,6 +50,7 @@ export class Pump {
   readonly #shipmentSeqs: Map<string, number>;
   #nextSeq: number;
   #window: Window | undefined;
+  #isAtEnd = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -63,9 +64,14 @@ export class Pump {
     this.#wakeup.wake();
   }
 
-  /** The first message that is in no window yet. */
+  /** The first message that is in no shipment yet. */
   get nextSeq(): number {
-    return this.#nextSeq;
+    return this.#window?.firstSeq ?? this.#nextSeq;
+  }
+
+  /** The last look at the log found nothing new. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
   }
 
   /** Runs until `signal` aborts. The open window is let go then: it is in the log. */
@@ -92,7 +98,9 @@ export class Pump {
       await this.#close(this.#window);
       return;
     }
-    const blocks = this.#window?.isFull(policy) ? [] : await log.read(this.#nextSeq, readBytesMax);
+    const isFull = this.#window?.isFull(policy) ?? false;
+    const blocks = isFull ? [] : await log.read(this.#nextSeq, readBytesMax);
+    this.#isAtEnd = !isFull && blocks.length === 0;
     if (blocks.length > 0) for (const block of blocks) this.#take(block);
     // With the outbox full, only its emptying helps, and that wakes.
     else await this.#wakeup.wait(signal, outbox.isFull ? undefined : dueInMs);

@@ -15,6 +15,7 @@ import type { OutboxEntry } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
 import { Wakeup } from '../wakeup.js';
 import { planUploads, type Outbox } from './outbox.js';
+import { UploadGate } from './upload-gate.js';
 
 const uploadsMax = 4;
 const uploadBackoff = { firstMs: 1_000, maxMs: 60_000 };
@@ -38,6 +39,9 @@ export interface ShipperOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  readonly schedule: string | undefined;
+  /** Nothing waits in the log but the open window. */
+  readonly isLogDrained: () => boolean;
   /** There is more room in the outbox. */
   readonly onConfirmed: () => void;
 }
@@ -45,12 +49,14 @@ export interface ShipperOptions {
 export class Shipper {
   readonly #options: ShipperOptions;
   readonly #wakeup: Wakeup;
+  readonly #gate: UploadGate;
   #store: Store | undefined;
   #state: ShipperState = { storeReachable: false, problem: undefined, lastConfirmedMs: undefined };
 
   constructor(options: ShipperOptions) {
     this.#options = options;
     this.#wakeup = new Wakeup(options.clock);
+    this.#gate = new UploadGate(options.schedule, () => this.wake());
   }
 
   /** There may be something in the outbox. */
@@ -80,10 +86,15 @@ export class Shipper {
    * would rather keep collecting
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
+    const { clock, random, outbox, isLogDrained } = this.#options;
     await this.#tryStore();
     let attempt = 0;
     while (!signal.aborted) {
+      if (!this.#gate.isOpen || outbox.entries.length === 0) {
+        if (outbox.entries.length === 0 && isLogDrained()) this.#gate.caughtUp();
+        await this.#wakeup.wait(signal);
+        continue;
+      }
       const failure = await this.#shipOnce();
       if (failure) {
         this.#report(failure);
@@ -91,8 +102,8 @@ export class Shipper {
         continue;
       }
       attempt = 0;
-      if (this.#options.outbox.entries.length === 0) await this.#wakeup.wait(signal);
     }
+    await this.#gate.stop();
     this.#store?.close();
   }
 

@@ -40,8 +40,10 @@ export class ConnectionRefused extends Error {
 export interface Arrival {
   readonly topic: string;
   readonly payload: Uint8Array;
-  /** Undefined at QoS 0, which nobody acknowledges. */
-  readonly packetId: number | undefined;
+  /** 0 at QoS 0, which nobody acknowledges. */
+  readonly packetId: number;
+  /** The broker has sent it before, on this or an earlier connection (MQTT 5.0 §3.3.1.1). */
+  readonly isRepeated: boolean;
   /** Lets the connection read on; not calling it holds the broker back, PINGRESP included. */
   readonly proceed: () => void;
 }
@@ -50,6 +52,8 @@ export interface ConnectionOptions {
   readonly source: SourceConfig;
   readonly protocolVersion: ProtocolVersion;
   readonly connectTimeoutMs: number;
+  /** The broker has no session of ours: packet identifiers begin anew. Before any message of the new one. */
+  readonly onNewSession: () => void;
   readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
 }
 
@@ -65,7 +69,13 @@ export class MqttConnection {
   #sessionPresent = false;
   #lastError: string | undefined;
 
-  private constructor({ source, protocolVersion, connectTimeoutMs, onArrival }: ConnectionOptions) {
+  private constructor({
+    source,
+    protocolVersion,
+    connectTimeoutMs,
+    onNewSession,
+    onArrival,
+  }: ConnectionOptions) {
     this.protocolVersion = protocolVersion;
     this.#client = mqtt.connect(source.url, {
       clientId: source.clientId,
@@ -90,6 +100,9 @@ export class MqttConnection {
     this.#sendPacket = sendPacket.bind(this.#client) as (packet: PubackPacket) => void;
     // A resumed session floods right behind CONNACK: this must be in place before the connection is.
     this.#client.handleMessage = (packet, callback) => onArrival(this, toArrival(packet, callback));
+    this.#client.once('connect', ({ sessionPresent }) => {
+      if (!sessionPresent) onNewSession();
+    });
     this.#client.on('error', (error) => (this.#lastError = messageOf(error)));
     this.closed = new Promise((resolve) => {
       this.#client.once('close', () => resolve(this.#lastError ?? 'the broker closed the connection'));
@@ -151,7 +164,8 @@ function toArrival(packet: IPublishPacket, callback: (error?: Error) => void): A
   return {
     topic: packet.topic,
     payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
-    packetId: isQos0 ? undefined : packet.messageId,
+    packetId: isQos0 ? 0 : (packet.messageId ?? 0),
+    isRepeated: packet.dup,
     proceed: () => callback(isQos0 ? undefined : notYetDurable),
   };
 }

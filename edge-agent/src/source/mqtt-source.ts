@@ -10,6 +10,7 @@ import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { GroupLimits, SourceConfig } from '../config.js';
 import type { EdgeLog } from '../log/edge-log.js';
+import { readBlock } from '../log/block.js';
 import { GroupCommitter } from '../log/group-committer.js';
 import type { EdgeMetrics } from '../metrics.js';
 import {
@@ -19,10 +20,12 @@ import {
   type Arrival,
   type ProtocolVersion,
 } from './mqtt-connection.js';
+import { fingerprint, RedeliveryFilter } from './redelivery.js';
 
 const pendingMessagesMax = 10_000;
 const pendingBytesMax = 16_000_000;
 const connectTimeoutMs = 10_000;
+const recallBytesMax = 1_000_000;
 const reconnectBackoff = { firstMs: 500, maxMs: 30_000 };
 
 export interface SourceState {
@@ -38,7 +41,7 @@ export interface SourceState {
 export interface MqttSourceOptions {
   readonly config: SourceConfig;
   readonly limits: GroupLimits;
-  readonly log: Pick<EdgeLog, 'append'>;
+  readonly log: Pick<EdgeLog, 'append' | 'opened' | 'read'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -50,13 +53,17 @@ export interface MqttSourceOptions {
 /** What is owed to the broker for one message. */
 interface Ticket {
   readonly connection: MqttConnection;
-  readonly packetId: number | undefined;
+  /** 0: nothing. */
+  readonly packetId: number;
+  /** False for a message that the log had already. */
+  readonly isNew: boolean;
 }
 
 export class MqttSource {
   readonly #options: MqttSourceOptions;
   readonly #logger: Logger;
   readonly #committer: GroupCommitter<Ticket>;
+  readonly #redeliveries = new RedeliveryFilter();
   #held: (() => void)[] = [];
   #protocolVersion: ProtocolVersion = 5;
   #state: SourceState;
@@ -86,6 +93,7 @@ export class MqttSource {
 
   /** Receives until `signal` aborts; then stops reading, makes durable and acknowledges what came, and disconnects. */
   async run(signal: AbortSignal): Promise<void> {
+    await this.#recall();
     const committing = new AbortController();
     const committed = this.#committer.run(committing.signal);
     const received = this.#receive(signal, async () => {
@@ -93,6 +101,19 @@ export class MqttSource {
       await committed;
     });
     await Promise.all([committed, received]);
+  }
+
+  /** Learns from the log which messages it has, so that what the broker sends again after a restart is recognised. */
+  async #recall(): Promise<void> {
+    const { log, config } = this.#options;
+    for (let seq = log.opened.recentSeq; seq < log.opened.endSeq;) {
+      for (const block of await log.read(seq, recallBytesMax)) {
+        seq = block.firstSeq + block.messageCount;
+        if (block.source !== config.name) continue;
+        for (const { packetId, topic, payload } of readBlock(block.bytes))
+          if (packetId !== 0) this.#redeliveries.remember(packetId, fingerprint(topic, payload));
+      }
+    }
   }
 
   async #receive(signal: AbortSignal, drain: () => Promise<void>): Promise<void> {
@@ -116,6 +137,7 @@ export class MqttSource {
         source: this.#options.config,
         protocolVersion,
         connectTimeoutMs,
+        onNewSession: () => this.#redeliveries.clear(),
         onArrival: (from, arrival) => this.#take(from, arrival),
       });
       const { sessionPresent } = connection;
@@ -140,10 +162,20 @@ export class MqttSource {
     this.#state = wasConnected ? next : { ...next, sinceMs: this.#state.sinceMs };
   }
 
-  #take(connection: MqttConnection, { topic, payload, packetId, proceed }: Arrival): void {
+  #take(connection: MqttConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
     const { clock, metrics } = this.#options;
     metrics.messagesReceived.inc();
-    this.#committer.add({ topic, payload, arrivedMs: clock.nowMs() }, { connection, packetId });
+    const print = packetId === 0 ? undefined : fingerprint(topic, payload);
+    if (print && isRepeated && this.#redeliveries.knows(packetId, print)) {
+      metrics.messagesDuplicate.inc();
+      this.#committer.join({ connection, packetId, isNew: false });
+    } else {
+      if (print) this.#redeliveries.remember(packetId, print);
+      this.#committer.add(
+        { topic, payload, packetId, arrivedMs: clock.nowMs() },
+        { connection, packetId, isNew: true },
+      );
+    }
     const { pendingMessages, pendingBytes } = this.#committer;
     if (pendingMessages < pendingMessagesMax && pendingBytes < pendingBytesMax) proceed();
     else this.#held.push(proceed);
@@ -151,7 +183,7 @@ export class MqttSource {
 
   #acknowledge(tickets: readonly Ticket[]): void {
     const { metrics, onDurable } = this.#options;
-    metrics.messagesDurable.inc(tickets.length);
+    metrics.messagesDurable.inc(tickets.filter(({ isNew }) => isNew).length);
     for (const { connection, packetIds } of runsByConnection(tickets))
       metrics.messagesAcknowledged.inc(connection.acknowledge(packetIds));
     onDurable();
@@ -163,6 +195,7 @@ export class MqttSource {
       { err: failure, messages: tickets.length },
       'messages could not be stored; the broker keeps them',
     );
+    for (const { packetId } of tickets) this.#redeliveries.forget(packetId);
     // The broker sends unacknowledged messages again on a new connection only (MQTT 5.0 §4.4).
     for (const connection of new Set(tickets.map((ticket) => ticket.connection))) connection.destroy();
     this.#readOn();
@@ -207,7 +240,7 @@ async function untilClosed(
 function runsByConnection(tickets: readonly Ticket[]): { connection: MqttConnection; packetIds: number[] }[] {
   const runs: { connection: MqttConnection; packetIds: number[] }[] = [];
   for (const { connection, packetId } of tickets) {
-    if (packetId === undefined) continue;
+    if (packetId === 0) continue;
     const run = runs.at(-1);
     if (run?.connection === connection) run.packetIds.push(packetId);
     else runs.push({ connection, packetIds: [packetId] });

@@ -60,7 +60,7 @@ export function describeStatus(status: EdgeStatus): string {
   return [
     `agent ${status.agent}  version ${status.version}, epoch ${status.epoch}, up ${status.uptime_seconds} s`,
     ...sources,
-    `log           ${formatMegabytes(log.bytes)}, ${log.blocks} blocks, messages from ${log.oldest_seq} to ${log.next_seq - 1}`,
+    `log           ${formatMegabytes(log.bytes)}, ${log.waiting_messages} messages in no shipment yet`,
     `outbox        ${outbox.shipments} shipments, ${formatMegabytes(outbox.bytes)}, oldest ${status.oldest_unshipped_seconds.toFixed(0)} s`,
     `store         ${problem}`,
     '',

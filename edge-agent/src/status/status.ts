@@ -22,6 +22,8 @@ export interface EdgeStatus {
     /** The oldest message that is kept, and the first one that is in no shipment. */
     readonly oldest_seq: number;
     readonly next_seq: number;
+    /** Messages that are in no shipment yet. */
+    readonly waiting_messages: number;
   };
   readonly outbox: { readonly shipments: number; readonly bytes: number };
   readonly oldest_unshipped_seconds: number;
@@ -64,14 +66,15 @@ export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
   const { agent, version, startedMs, clock, log, sources, pump, outbox, shipper } = from;
   const nowMs = clock.nowMs();
   const oldestMs = outbox.entries[0]?.stagedMs ?? nowMs;
-  const { bytes, blocks, oldestSeq } = await log.sizes();
+  const { bytes, blocks, oldestSeq, endSeq } = await log.sizes();
+  const nextSeq = pump.nextSeq;
   const status: EdgeStatus = {
     agent,
     version,
     epoch: log.opened.epoch,
     uptime_seconds: Math.round((nowMs - startedMs) / 1_000),
     sources: Object.fromEntries(sources.map((source) => [source.name, describeSource(source.state())])),
-    log: { bytes, blocks, oldest_seq: oldestSeq, next_seq: pump.nextSeq },
+    log: { bytes, blocks, oldest_seq: oldestSeq, next_seq: nextSeq, waiting_messages: endSeq - nextSeq },
     outbox: {
       shipments: outbox.entries.length,
       bytes: outbox.entries.reduce((sum, entry) => sum + entry.bytes, 0),

@@ -1,0 +1,31 @@
+/** Where the newest blocks begin that are kept for recognising redeliveries: so many messages, so many bytes, no more. */
+import { recentBytesMax, recentMessagesMax } from './edge-log.js';
+
+interface BlockSize {
+  readonly firstSeq: number;
+  readonly messageCount: number;
+  readonly bytes: number;
+}
+
+export class RecentBlocks {
+  readonly #blocks: BlockSize[] = [];
+  #messages = 0;
+  #bytes = 0;
+
+  /** In the order of the log. The newest block always stays. */
+  add(block: BlockSize): void {
+    this.#blocks.push(block);
+    this.#messages += block.messageCount;
+    this.#bytes += block.bytes;
+    while (this.#blocks.length > 1 && (this.#messages > recentMessagesMax || this.#bytes > recentBytesMax)) {
+      const oldest = this.#blocks.shift();
+      this.#messages -= oldest?.messageCount ?? 0;
+      this.#bytes -= oldest?.bytes ?? 0;
+    }
+  }
+
+  /** The first message of the oldest block that is kept; undefined when there is none. */
+  get firstSeq(): number | undefined {
+    return this.#blocks[0]?.firstSeq;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Every table of the store, in memory, each at the newest version this process has seen.
+ *
+ * 1. A table not known yet is read from version 0; a known one asks for the next version and reads on if it is there.
+ * 2. Our own commits are applied without reading them back.
+ * 3. A snapshot only ever gives way to a later one, whoever comes first.
+ * 4. A table that cannot be read is a problem that is reported; it keeps its last readable snapshot and stops no other.
+ *
+ * Bounds: requests are limited in number at a time, not in total; memory is what the snapshots hold.
+ */
+import type { Clock } from '@varve/common/clock.js';
+import type { TableName } from '@varve/common/contract/object-keys.js';
+import { isFailure, type Failure } from '@varve/common/errors.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Store } from '@varve/common/store/store.js';
+import type { Action } from './actions.js';
+import { mapBounded } from './bounded.js';
+import { DeltaLog } from './delta-log.js';
+import { listTables } from './list-tables.js';
+import { applyCommit, Replay, type TableState } from './replay.js';
+import type { TableCatalog } from './snapshot.js';
+import { formatTableName } from './table-metadata.js';
+
+const tablesAtOnceMax = 8;
+
+export interface TableProblem {
+  readonly name: TableName;
+  readonly failure: Failure;
+  readonly sinceMs: number;
+}
+
+export class DeltaCatalog implements TableCatalog {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #deltaLog: DeltaLog;
+  readonly #states = new Map<string, TableState>();
+  readonly #problems = new Map<string, TableProblem>();
+  readonly #tableRefreshes = new Map<string, Promise<TableState | undefined>>();
+  #refresh: Promise<void> | undefined;
+  #current: readonly TableState[] = [];
+
+  constructor(store: Store, clock: Clock, log: Logger) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#log = log;
+    this.#deltaLog = new DeltaLog(store, clock);
+  }
+
+  current(): readonly TableState[] {
+    return this.#current;
+  }
+
+  /** As of what is in memory, like `current`. */
+  get(name: TableName): TableState | undefined {
+    return this.#states.get(formatTableName(name));
+  }
+
+  /** Tables that cannot be read, or not further than their snapshot. */
+  problems(): readonly TableProblem[] {
+    return [...this.#problems.values()];
+  }
+
+  /** @throws Failure when the store fails. Unreadable tables do not throw, they are `problems`. */
+  async refresh(): Promise<void> {
+    this.#refresh ??= this.#refreshAll().finally(() => (this.#refresh = undefined));
+    await this.#refresh;
+  }
+
+  async #refreshAll(): Promise<void> {
+    const known = this.#current.map(({ name }) => name);
+    const byText = new Map(
+      [...known, ...(await listTables(this.#store))].map((name) => [formatTableName(name), name]),
+    );
+    await mapBounded([...byText.values()], tablesAtOnceMax, async (name) => {
+      try {
+        await this.refreshTable(name);
+      } catch (error) {
+        if (!isFailure(error) || error.kind !== 'corrupt') throw error;
+      }
+    });
+  }
+
+  /**
+   * Sees what has been committed to one table. Concurrent calls for it share one run.
+   * Returns undefined when there is no such table. @throws Failure `table_unreadable` or the store's
+   */
+  async refreshTable(name: TableName): Promise<TableState | undefined> {
+    const text = formatTableName(name);
+    let run = this.#tableRefreshes.get(text);
+    if (!run) {
+      run = this.#readOn(name).finally(() => this.#tableRefreshes.delete(text));
+      this.#tableRefreshes.set(text, run);
+    }
+    return await run;
+  }
+
+  async #readOn(name: TableName): Promise<TableState | undefined> {
+    try {
+      const state = this.get(name);
+      if (!state || (await this.#deltaLog.hasVersion(name, state.version + 1)))
+        await this.#readTail(name, state);
+      this.#setProblem(name, undefined);
+    } catch (error) {
+      if (isFailure(error) && error.kind === 'corrupt') this.#setProblem(name, error);
+      throw error;
+    }
+    return this.get(name);
+  }
+
+  async #readTail(name: TableName, state: TableState | undefined): Promise<void> {
+    const replay = new Replay(name, state);
+    for await (const { version, actions } of this.#deltaLog.readTail(name, replay.version))
+      replay.apply(version, actions);
+    if (replay.version >= 0) this.#accept(replay.finish());
+  }
+
+  /** After our own commit of `version`: the table is there without being read again. */
+  applied(name: TableName, version: number, actions: readonly Action[]): void {
+    const state = this.get(name);
+    // Otherwise a refresh has seen it already, or will.
+    if ((state?.version ?? -1) === version - 1) this.#accept(applyCommit(name, state, version, actions));
+  }
+
+  #accept(state: TableState): void {
+    const text = formatTableName(state.name);
+    if ((this.#states.get(text)?.version ?? -1) >= state.version) return;
+    this.#states.set(text, state);
+    this.#current = [...this.#states.values()].sort(byName);
+  }
+
+  /** Logs when a table breaks and when it is mended, not in between. */
+  #setProblem(name: TableName, failure: Failure | undefined): void {
+    const text = formatTableName(name);
+    const before = this.#problems.get(text);
+    if (failure) {
+      if (before?.failure.message !== failure.message)
+        this.#log.error({ table: text, code: failure.code, err: failure }, 'a table cannot be read');
+      this.#problems.set(text, { name, failure, sinceMs: before?.sinceMs ?? this.#clock.nowMs() });
+    } else if (this.#problems.delete(text)) {
+      this.#log.info({ table: text }, 'a table can be read again');
+    }
+  }
+}
+
+function byName(left: TableState, right: TableState): number {
+  return (
+    compareText(left.name.database, right.name.database) || compareText(left.name.table, right.name.table)
+  );
+}
+
+function compareText(left: string, right: string): number {
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { TableColumns } from '@varve/common/contract/columns.js';
+import { isFailure } from '@varve/common/errors.js';
+import { planDictionaryValuesMax, writeDataFile } from './data-file-writer.js';
+import { DuckDb, type Session } from './duckdb.js';
+import { quotePath } from './sql-text.js';
+import { formatStatistics } from './statistics.js';
+
+let dir: string;
+let duckDb: DuckDb;
+
+before(async () => {
+  // A path that DuckDB would take for a pattern.
+  dir = await mkdtemp(join(tmpdir(), "varve-[a]*'-"));
+  duckDb = new DuckDb({ tempDir: dir, memoryBytesMax: 256 * 2 ** 20, tempBytesMax: 2 ** 30, threads: 2 });
+});
+
+after(async () => {
+  await duckDb.close();
+  await rm(dir, { recursive: true });
+});
+
+const columns: TableColumns = {
+  tags: [{ name: 'device' }],
+  fields: [
+    { name: 'count', type: 'long' },
+    { name: 'label', type: 'string' },
+    { name: 'ok', type: 'boolean' },
+    { name: 'v', type: 'double' },
+  ],
+};
+
+const rows = (device: string, count: string, label: string, ok: string, v: string) =>
+  `(SELECT make_timestamptz(1700000000000000::BIGINT + i * 1500) AS "time", ${device} AS device,
+      ${count} AS "count", ${label} AS label, ${ok} AS ok, ${v} AS v FROM range(1000) AS r(i))`;
+
+const usual = rows("'d' || i % 7", 'i', "'on'", 'i % 2 = 0', 'i / 4');
+
+async function write(session: Session, relation: string, file: string) {
+  return await writeDataFile(session, relation, columns, join(dir, file));
+}
+
+test('a file is sorted, has day last, and times are never in a dictionary', async () => {
+  await duckDb.withSession(async (session) => {
+    const { localPath, bytes } = await write(session, usual, 'sorted.parquet');
+    assert.ok(bytes > 0);
+    const path = quotePath(localPath);
+    const described = await session.rows(`DESCRIBE SELECT * FROM read_parquet(${path})`);
+    assert.deepEqual(
+      described.map((row) => `${String(row['column_name'])} ${String(row['column_type'])}`),
+      [
+        'time TIMESTAMP WITH TIME ZONE',
+        'device VARCHAR',
+        'count BIGINT',
+        'label VARCHAR',
+        'ok BOOLEAN',
+        'v DOUBLE',
+        'day DATE',
+      ],
+    );
+    const [order] = await session.rows(`
+      SELECT bool_and(previous IS NULL OR previous < this) AS sorted FROM (
+        SELECT (device, time) AS this, lag((device, time)) OVER (ORDER BY file_row_number) AS previous
+        FROM read_parquet(${path}, file_row_number = true))`);
+    assert.equal(order?.['sorted'], true);
+  });
+});
+
+/** The encodings of `time`, for files with one, few, and many distinct times. */
+for (const distinctTimes of [1, 2, 10, 1_000, 30_000])
+  test(`time has no dictionary in a file of ${distinctTimes} distinct times`, async () => {
+    await duckDb.withSession(async (session) => {
+      const relation = `(SELECT make_timestamptz(1700000000000000::BIGINT + i % ${distinctTimes}) AS "time",
+        'd' || (i // ${distinctTimes}) AS device, 1 AS "count", 'x' AS label, true AS ok, 1.0 AS v
+        FROM range(30000) AS r(i))`;
+      const { localPath } = await write(session, relation, `times-${distinctTimes}.parquet`);
+      const encodings = await session.rows(
+        `SELECT DISTINCT encodings, compression FROM parquet_metadata(${quotePath(localPath)}) WHERE path_in_schema = 'time'`,
+      );
+      assert.deepEqual(encodings, [{ encodings: 'DELTA_BINARY_PACKED', compression: 'ZSTD' }]);
+    });
+  });
+
+test('the limit of dictionaries stays below the distinct times and below the usual one', () => {
+  assert.deepEqual([1, 2, 1_000, 1_000_000].map(planDictionaryValuesMax), [0, 1, 999, 24_576]);
+});
+
+async function statisticsOf(relation: string): Promise<string> {
+  return await duckDb.withSession(async (session) => {
+    const file = `${Math.random()}.parquet`;
+    return formatStatistics((await write(session, relation, file)).statistics);
+  });
+}
+
+test('statistics are exact', async () => {
+  assert.equal(
+    await statisticsOf(usual),
+    '{"numRecords":1000,' +
+      '"minValues":{"time":"2023-11-14T22:13:20.000Z","device":"d0","count":0,"label":"on","v":-0.0},' +
+      '"maxValues":{"time":"2023-11-14T22:13:21.499Z","device":"d6","count":999,"label":"on","v":249.75},' +
+      '"nullCount":{"time":0,"device":0,"count":0,"label":0,"ok":0,"v":0}}',
+  );
+});
+
+test('NaN, nulls, large longs and long texts get the bounds that hold', async () => {
+  const label = "CASE WHEN i % 2 = 0 THEN repeat('ü', 40) END";
+  const text = await statisticsOf(
+    rows('NULL', '9007199254740993 + i', label, 'NULL', "CASE i WHEN 5 THEN 'nan'::DOUBLE ELSE i END"),
+  );
+  assert.match(
+    text,
+    new RegExp(`"minValues":{"time":"[^"]*","count":9007199254740993,"label":"${'ü'.repeat(32)}"}`),
+  );
+  assert.match(text, /"maxValues":{"time":"[^"]*","count":9007199254741992}/);
+  assert.match(text, /"nullCount":{"time":0,"device":1000,"count":0,"label":500,"ok":1000,"v":0}/);
+});
+
+test('text is ordered by its bytes in UTF-8, not by UTF-16 units', async () => {
+  const text = await statisticsOf(
+    rows("'d'", 'i', "CASE WHEN i % 2 = 0 THEN '～' ELSE '🌡' END", 'true', 'i'),
+  );
+  assert.match(text, /"minValues":{[^}]*"label":"～"/);
+  assert.match(text, /"maxValues":{[^}]*"label":"🌡"/);
+});
+
+test('a file that is gone is the fault of the machine, and may come back', async () => {
+  await duckDb.withSession(async (session) => {
+    await assert.rejects(
+      session.rows(`SELECT * FROM read_parquet(${quotePath(join(dir, 'gone.parquet'))})`),
+      (error) => isFailure(error, 'data_dir_unusable'),
+    );
+  });
+});
+
+test('too little memory is a failure that passes', async () => {
+  const small = new DuckDb({ tempDir: dir, memoryBytesMax: 16 * 2 ** 20, tempBytesMax: 1, threads: 1 });
+  await small.withSession(async (session) => {
+    await assert.rejects(
+      session.rows('SELECT count(*) FROM (SELECT i, hash(i) FROM range(20000000) AS r(i) ORDER BY 2)'),
+      (error) => isFailure(error) && error.kind === 'transient',
+    );
+  });
+  await small.close();
+});

@@ -1,0 +1,23 @@
+/**
+ * Local copies of data files, as the cache keeps them. Data files never change (DESIGN I8), so that a copy is as good as
+ * the object.
+ */
+import type { DataFile } from './snapshot.js';
+
+/** Local files that stay where they are until `release` is called. */
+export interface AcquiredFiles {
+  /** Local path by `DataFile.path`. Read only. */
+  readonly paths: ReadonlyMap<string, string>;
+  release(): void;
+}
+
+export interface DataFiles {
+  /**
+   * Brings files of one table here, unless they are here already.
+   * @throws Failure `object_missing` naming the file, `store_unavailable`, `disk_full`
+   */
+  acquire(files: readonly DataFile[]): Promise<AcquiredFiles>;
+
+  /** Takes over a local file that has just been uploaded as `key`, so that it need not come back. May move it. */
+  adopt(key: string, localPath: string): Promise<void>;
+}

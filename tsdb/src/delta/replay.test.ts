@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '@varve/common/clock.js';
+import { isFailure } from '@varve/common/errors.js';
+import { ourProtocol, type Action } from './actions.js';
+import { applyCommit, Replay } from './replay.js';
+import { changeColumns, createMetaData } from './table-metadata.js';
+
+const name = { database: 'main', table: 'climate' };
+const columns = { tags: [{ name: 'site' }], fields: [{ name: 'v', type: 'double' as const }] };
+const metaData = createMetaData(name, columns, 0);
+const created: Action[] = [{ protocol: ourProtocol }, { metaData }];
+
+const add = (path: string, day = '2026-11-20'): Action => ({
+  add: {
+    path,
+    partitionValues: { day },
+    size: 10,
+    modificationTime: 0,
+    dataChange: true,
+    stats: '{"numRecords":4}',
+  },
+});
+const remove = (path: string): Action => ({ remove: { path, dataChange: true } });
+const unreadable = (error: unknown) => isFailure(error, 'table_unreadable');
+
+test('the first commit says what the table is', () => {
+  const state = applyCommit(name, undefined, 0, [...created, add('day=2026-11-20/a.parquet')]);
+  assert.equal(state.version, 0);
+  assert.deepEqual(state.columns, columns);
+  assert.deepEqual(state.files.get('day=2026-11-20/a.parquet'), {
+    path: 'day=2026-11-20/a.parquet',
+    key: 'tables/main/climate/day=2026-11-20/a.parquet',
+    day: '2026-11-20',
+    bytes: 10,
+    rowCount: 4,
+    minTimeUs: Date.parse('2026-11-20') * 1_000,
+    maxTimeUs: Date.parse('2026-11-21') * 1_000 - 1,
+  });
+});
+
+test('removed files go, re-added ones come last, and the snapshot before is untouched', () => {
+  const before = applyCommit(name, undefined, 0, [...created, add('a'), add('b'), add('c')]);
+  const after = applyCommit(name, before, 1, [add('a'), remove('b')]);
+  assert.deepEqual([...after.files.keys()], ['c', 'a']);
+  assert.deepEqual([...before.files.keys()], ['a', 'b', 'c']);
+});
+
+test('a path that is removed and added in one commit stays', () => {
+  const before = applyCommit(name, undefined, 0, [...created, add('a')]);
+  assert.deepEqual([...applyCommit(name, before, 1, [add('a'), remove('a')]).files.keys()], ['a']);
+});
+
+test('the newest transaction of each application and the newest columns count', () => {
+  const wider = { ...columns, fields: [...columns.fields, { name: 'w', type: 'long' as const }] };
+  const replay = new Replay(name);
+  replay.apply(0, [...created, { txn: { appId: 'x', version: 1 } }, { txn: { appId: 'y', version: 1 } }]);
+  replay.apply(1, [{ txn: { appId: 'x', version: 5 } }, { metaData: changeColumns(metaData, wider) }]);
+  const state = replay.finish();
+  assert.deepEqual(
+    [...state.transactions],
+    [
+      ['x', 5],
+      ['y', 1],
+    ],
+  );
+  assert.deepEqual(state.columns, wider);
+  assert.equal(state.metaData.id, metaData.id);
+});
+
+test('escapes of other writers in paths are undone once for the key', () => {
+  const state = applyCommit(name, undefined, 0, [...created, add('site=a%2520b/x%20y.parquet')]);
+  assert.equal(
+    state.files.get('site=a%2520b/x%20y.parquet')?.key,
+    'tables/main/climate/site=a%20b/x y.parquet',
+  );
+});
+
+test('what cannot be answered rightly is unreadable', () => {
+  const otherPartition: Action = { metaData: { ...metaData, partitionColumns: ['site'] } };
+  const newProtocol: Action = { protocol: { minReaderVersion: 3, minWriterVersion: 7 } };
+  for (const actions of [
+    [add('a')],
+    [{ protocol: ourProtocol }, otherPartition],
+    [newProtocol, { metaData }],
+    [...created, add('s3://elsewhere/a.parquet')],
+    [...created, add('/a.parquet')],
+    [...created, add('a%zz.parquet')],
+    [...created, add('a.parquet', '')],
+  ] satisfies Action[][])
+    assert.throws(() => applyCommit(name, undefined, 0, actions), unreadable, JSON.stringify(actions));
+});
+
+test('a replay of ten thousand commits takes time in proportion', () => {
+  const replay = new Replay(name);
+  replay.apply(0, created);
+  const startedMs = systemClock.monotonicMs();
+  for (let version = 1; version <= 10_000; version += 1)
+    replay.apply(version, [add(`day=2026-11-20/${version}`)]);
+  assert.equal(replay.finish().files.size, 10_000);
+  assert.ok(systemClock.monotonicMs() - startedMs < 2_000, 'copying a map per commit takes far longer');
+});

@@ -1,0 +1,147 @@
+/**
+ * A log becomes a snapshot: actions are applied commit after commit (PROTOCOL.md, "Action Reconciliation").
+ *
+ * 1. Within a commit, removes act before adds, so that a path may be replaced.
+ * 2. The newest `metaData`, `protocol` and, per appId, `txn` win.
+ * 3. Files and transactions live in maps that grow in place, so that a replay is linear in the number of actions;
+ *    `finish` hands them over and ends the replay.
+ */
+import assert from 'node:assert';
+import type { TableColumns } from '@varve/common/contract/columns.js';
+import { dataFileKey, type TableName } from '@varve/common/contract/object-keys.js';
+import { Failure } from '@varve/common/errors.js';
+import { requireReadable, type Action, type Add, type MetaData, type Protocol } from './actions.js';
+import { parseSchema } from './schema.js';
+import type { DataFile, Snapshot } from './snapshot.js';
+import { parseStatistics } from './statistics.js';
+import { formatTableName, requireDayPartition } from './table-metadata.js';
+
+/** A snapshot with what a writer needs to go on from it. */
+export interface TableState extends Snapshot {
+  readonly metaData: MetaData;
+  readonly protocol: Protocol;
+}
+
+/** One use: apply commits in order, then `finish`. */
+export class Replay {
+  readonly #name: TableName;
+  readonly #table: string;
+  readonly #files: Map<string, DataFile>;
+  readonly #transactions: Map<string, number>;
+  #version: number;
+  #metaData: MetaData | undefined;
+  #protocol: Protocol | undefined;
+  #columns: TableColumns | undefined;
+
+  constructor(name: TableName, base?: TableState) {
+    this.#name = name;
+    this.#table = formatTableName(name);
+    this.#files = new Map(base?.files);
+    this.#transactions = new Map(base?.transactions);
+    this.#version = base?.version ?? -1;
+    this.#metaData = base?.metaData;
+    this.#protocol = base?.protocol;
+    this.#columns = base?.columns;
+  }
+
+  /** -1 before the first commit. */
+  get version(): number {
+    return this.#version;
+  }
+
+  apply(version: number, actions: readonly Action[]): void {
+    assert.equal(version, this.#version + 1, 'commits are applied in order, none left out');
+    for (const action of actions) if ('remove' in action) this.#files.delete(action.remove.path);
+    for (const action of actions) this.#applyAction(action);
+    this.#version = version;
+  }
+
+  #applyAction(action: Action): void {
+    if ('add' in action) this.#add(action.add);
+    else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn.version);
+    else if ('metaData' in action) this.#setMetaData(action.metaData);
+    else if ('protocol' in action) this.#setProtocol(action.protocol);
+  }
+
+  #add(add: Add): void {
+    // A map keeps the place of a key it knows; deleting first moves a re-added path to the end.
+    this.#files.delete(add.path);
+    this.#files.set(add.path, toDataFile(this.#name, add));
+  }
+
+  #setMetaData(metaData: MetaData): void {
+    requireDayPartition(this.#table, metaData);
+    this.#columns = parseSchema(this.#table, metaData.schemaString);
+    this.#metaData = metaData;
+  }
+
+  #setProtocol(protocol: Protocol): void {
+    requireReadable(this.#table, protocol);
+    this.#protocol = protocol;
+  }
+
+  /** @throws Failure `table_unreadable` when the log never said what the table is */
+  finish(): TableState {
+    const [columns, metaData, protocol] = [this.#columns, this.#metaData, this.#protocol];
+    if (columns === undefined || metaData === undefined || protocol === undefined)
+      throw new Failure(
+        'table_unreadable',
+        `the log of table ${this.#table} begins without a protocol or schema`,
+        {
+          facts: { table: this.#table },
+        },
+      );
+    return {
+      name: this.#name,
+      version: this.#version,
+      columns,
+      files: this.#files,
+      transactions: this.#transactions,
+      metaData,
+      protocol,
+    };
+  }
+}
+
+/** The state after one more commit. Copies the maps: for single commits, not for whole logs. */
+export function applyCommit(
+  name: TableName,
+  state: TableState | undefined,
+  version: number,
+  actions: readonly Action[],
+): TableState {
+  const replay = new Replay(name, state);
+  replay.apply(version, actions);
+  return replay.finish();
+}
+
+function toDataFile(name: TableName, add: Add): DataFile {
+  const day = add.partitionValues['day'];
+  if (typeof day !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(day))
+    throw new Failure('table_unreadable', `data file ${add.path} of ${formatTableName(name)} has no day`, {
+      facts: { path: add.path },
+    });
+  return {
+    path: add.path,
+    key: dataFileKey(name, decodePath(name, add.path)),
+    day,
+    bytes: add.size,
+    ...parseStatistics(add.stats, day),
+  };
+}
+
+/** `add.path` is a URI reference (PROTOCOL.md, "Add File"); ours need no escaping, other writers' may. */
+function decodePath(name: TableName, path: string): string {
+  try {
+    if (!/^(?:\/|[a-z][a-z0-9+.-]*:)/i.test(path)) return decodeURIComponent(path);
+  } catch {
+    // Falls through: an escape that is none is as unreadable as an absolute path.
+  }
+  throw new Failure(
+    'table_unreadable',
+    `data file ${path} of ${formatTableName(name)} is not inside the table`,
+    {
+      facts: { path },
+    },
+  );
+}

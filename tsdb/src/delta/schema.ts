@@ -1,0 +1,121 @@
+/**
+ * A table's columns as Delta's `schemaString` (PROTOCOL.md, "Schema Serialization Format") and back.
+ *
+ * Order: `time`, tags by name, fields by name, `day`; the data files have the same. Every column is nullable: Delta
+ * takes `nullable: false` for a constraint, and files from before a column was added read it as null. A column's
+ * metadata says what Delta has no word for:
+ *
+ * | member               | value                                             |
+ * |----------------------|---------------------------------------------------|
+ * | varve.role           | `time`, `tag` or `field`; absent: `field`         |
+ * | varve.original_name  | the name before folding, where that changed it    |
+ */
+import { z } from 'zod';
+import {
+  dayColumnName,
+  fieldTypes,
+  timeColumnName,
+  type Field,
+  type FieldType,
+  type TableColumns,
+  type Tag,
+} from '@varve/common/contract/columns.js';
+import { Failure } from '@varve/common/errors.js';
+
+const roleMember = 'varve.role';
+const originalNameMember = 'varve.original_name';
+
+const deltaFieldSchema = z.object({
+  name: z.string(),
+  type: z.unknown(),
+  metadata: z.record(z.string(), z.unknown()).default({}),
+});
+type DeltaField = z.infer<typeof deltaFieldSchema>;
+
+const deltaSchema = z.object({ type: z.literal('struct'), fields: z.array(deltaFieldSchema) });
+
+export function formatSchema({ tags, fields }: TableColumns): string {
+  return JSON.stringify({
+    type: 'struct',
+    fields: [
+      formatColumn({ name: timeColumnName }, 'timestamp', 'time'),
+      ...tags.map((tag) => formatColumn(tag, 'string', 'tag')),
+      ...fields.map((field) => formatColumn(field, field.type, 'field')),
+      formatColumn({ name: dayColumnName }, 'date'),
+    ],
+  });
+}
+
+function formatColumn({ name, originalName }: Tag, type: string, role?: string): object {
+  const metadata = {
+    ...(role !== undefined && { [roleMember]: role }),
+    ...(originalName !== undefined && { [originalNameMember]: originalName }),
+  };
+  return { name, type, nullable: true, metadata };
+}
+
+/** @throws Failure `table_unreadable` naming the column that cannot be read */
+export function parseSchema(table: string, schemaString: string): TableColumns {
+  const columns = parseJson(table, schemaString);
+  requireColumn(table, columns, timeColumnName, 'timestamp');
+  requireColumn(table, columns, dayColumnName, 'date');
+  const others = columns.filter(({ name }) => name !== timeColumnName && name !== dayColumnName);
+  const isTag = (column: DeltaField) => column.metadata[roleMember] === 'tag' && column.type === 'string';
+  return {
+    tags: others.filter(isTag).map(toTag).sort(byName),
+    fields: others
+      .filter((column) => !isTag(column))
+      .map((column) => toField(table, column))
+      .sort(byName),
+  };
+}
+
+function parseJson(table: string, schemaString: string): DeltaField[] {
+  try {
+    return deltaSchema.parse(JSON.parse(schemaString)).fields;
+  } catch (cause) {
+    throw new Failure('table_unreadable', `the schema of table ${table} is not one`, {
+      cause,
+      facts: { table },
+    });
+  }
+}
+
+function requireColumn(table: string, columns: readonly DeltaField[], name: string, type: string): void {
+  if (columns.some((column) => column.name === name && column.type === type)) return;
+  throw new Failure('table_unreadable', `table ${table} has no column "${name}" of type ${type}`, {
+    hint: 'tables here have a time column "time" and are partitioned by a date "day"',
+    facts: { table },
+  });
+}
+
+function toTag({ name, metadata }: DeltaField): Tag {
+  const originalName = metadata[originalNameMember];
+  return typeof originalName === 'string' ? { name, originalName } : { name };
+}
+
+function toField(table: string, column: DeltaField): Field {
+  const type = fieldTypes.find((known) => known === column.type);
+  if (type !== undefined) return { ...toTag(column), type };
+  throw new Failure(
+    'table_unreadable',
+    `column "${column.name}" of table ${table} has type ${JSON.stringify(column.type)}; only ${fieldTypes.join(', ')} are known`,
+    { facts: { table, column: column.name } },
+  );
+}
+
+/** In code-unit order, which for names (ASCII) is also byte order. */
+function byName(left: Tag, right: Tag): number {
+  return left.name < right.name ? -1 : left.name > right.name ? 1 : 0;
+}
+
+/** A tag or a field; tags are strings. */
+export interface ValueColumn {
+  readonly name: string;
+  readonly type: FieldType;
+}
+
+/** Every column but `time` and `day`, as the schema orders them. */
+export function valueColumns({ tags, fields }: TableColumns): ValueColumn[] {
+  return [...tags.map(({ name }): ValueColumn => ({ name, type: 'string' })), ...fields];
+}

@@ -1,0 +1,37 @@
+/**
+ * Pieces of SQL for DuckDB. Names are validated long before they get here and quoted all the same.
+ */
+import type { FieldType } from '@varve/common/contract/columns.js';
+
+export const timeSqlType = 'TIMESTAMPTZ';
+
+const sqlTypes: Readonly<Record<FieldType, string>> = {
+  double: 'DOUBLE',
+  long: 'BIGINT',
+  boolean: 'BOOLEAN',
+  string: 'VARCHAR',
+};
+
+export function sqlType(type: FieldType): string {
+  return sqlTypes[type];
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/**
+ * A local file's path for `read_parquet`, which takes a path for a pattern: characters that would mean something in
+ * one stand in brackets.
+ */
+export function quotePath(path: string): string {
+  return quoteText(path.replaceAll(/[*?[]/g, '[$&]'));
+}
+
+export function timestampUs(us: number): string {
+  return `make_timestamptz(${us}::BIGINT)`;
+}

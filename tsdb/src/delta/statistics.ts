@@ -1,0 +1,153 @@
+/**
+ * The `stats` of a data file: JSON text inside `add` (PROTOCOL.md, "Per-file Statistics"), written by us and read back.
+ *
+ * Readers skip files by them and some answer `count(*)` from them, so a bound may be wide but never narrow:
+ *
+ * 1. `numRecords` is exact.
+ * 2. Timestamps have exactly three fractional digits and `Z`: readers disagree about more. The lower is floored to the
+ *    millisecond, the upper raised to it.
+ * 3. Strings up to 32 UTF-16 units stand as they are. Of a longer minimum its start is written, never half a surrogate
+ *    pair; a longer maximum is left out, since its start would be below it.
+ * 4. A double column that holds NaN or an infinity has no bounds; otherwise they are printed with a fraction, and a zero
+ *    as the zero that also covers the other one. Longs keep all their digits. Booleans have none.
+ * 5. Columns that are all null have only a `nullCount`; `day` has no entry; only the first 32 columns have any.
+ */
+import { z } from 'zod';
+import { timeColumnName, type FieldType } from '@varve/common/contract/columns.js';
+
+/** Delta's default of `delta.dataSkippingNumIndexedCols`. */
+export const indexedColumnsMax = 32;
+/** Delta's default of `delta.dataSkippingStringPrefixLength`. */
+export const stringUnitsMax = 32;
+
+export const dayUs = 86_400_000_000;
+
+/** Values of a column's type; longs as bigint. */
+export interface Bounds {
+  readonly min: string | number | bigint;
+  readonly max: string | number | bigint;
+}
+
+export interface ColumnStatistics {
+  readonly name: string;
+  readonly type: FieldType;
+  readonly nullCount: number;
+  /** Absent where there is no value, or a double is NaN or infinite. */
+  readonly bounds?: Bounds | undefined;
+}
+
+export interface FileStatistics {
+  readonly rowCount: number;
+  readonly minTimeUs: number;
+  readonly maxTimeUs: number;
+  /** Without `time`; in the order of the schema. */
+  readonly columns: readonly ColumnStatistics[];
+}
+
+/** What a `DataFile` needs of the statistics. */
+export type FileExtent = Pick<FileStatistics, 'rowCount' | 'minTimeUs' | 'maxTimeUs'>;
+
+export function formatStatistics({ rowCount, minTimeUs, maxTimeUs, columns }: FileStatistics): string {
+  const indexed = columns.slice(0, indexedColumnsMax - 1);
+  const minValues = new Map([[timeColumnName, formatTime(Math.floor(minTimeUs / 1_000))]]);
+  const maxValues = new Map([[timeColumnName, formatTime(Math.ceil(maxTimeUs / 1_000))]]);
+  const nullCount = new Map([[timeColumnName, '0']]);
+  for (const column of indexed) {
+    const { min, max } = formatBounds(column);
+    if (min !== undefined) minValues.set(column.name, min);
+    if (max !== undefined) maxValues.set(column.name, max);
+    nullCount.set(column.name, String(column.nullCount));
+  }
+  return (
+    `{"numRecords":${rowCount},"minValues":${formatObject(minValues)},` +
+    `"maxValues":${formatObject(maxValues)},"nullCount":${formatObject(nullCount)}}`
+  );
+}
+
+/** By hand, because `JSON.stringify` knows neither 64-bit integers nor `5.0`. Values are JSON already. */
+function formatObject(members: ReadonlyMap<string, string>): string {
+  return `{${[...members].map(([name, json]) => `${JSON.stringify(name)}:${json}`).join(',')}}`;
+}
+
+function formatTime(ms: number): string {
+  return JSON.stringify(new Date(ms).toISOString());
+}
+
+interface FormattedBounds {
+  readonly min?: string;
+  readonly max?: string;
+}
+
+function formatBounds({ type, bounds }: ColumnStatistics): FormattedBounds {
+  if (bounds === undefined) return {};
+  const { min, max } = bounds;
+  switch (type) {
+    case 'string':
+      return formatTextBounds(String(min), String(max));
+    case 'long':
+      return { min: String(min), max: String(max) };
+    case 'double':
+      return { min: formatDouble(Number(min) === 0 ? -0 : Number(min)), max: formatDouble(Number(max)) };
+    case 'boolean':
+      return {};
+  }
+}
+
+function formatTextBounds(min: string, max: string): FormattedBounds {
+  const minText = JSON.stringify(startOf(min));
+  return max.length > stringUnitsMax ? { min: minText } : { min: minText, max: JSON.stringify(max) };
+}
+
+function startOf(text: string): string {
+  if (text.length <= stringUnitsMax) return text;
+  const lastUnit = text.charCodeAt(stringUnitsMax - 1);
+  const endsInsidePair = lastUnit >= 0xd800 && lastUnit <= 0xdbff;
+  return text.slice(0, endsInsidePair ? stringUnitsMax - 1 : stringUnitsMax);
+}
+
+function formatDouble(value: number): string {
+  if (Object.is(value, -0)) return '-0.0';
+  const text = String(value);
+  return Number.isInteger(value) && !text.includes('e') ? `${text}.0` : text;
+}
+
+const statisticsSchema = z.object({
+  numRecords: z.int().nonnegative().optional(),
+  minValues: z.record(z.string(), z.unknown()).optional(),
+  maxValues: z.record(z.string(), z.unknown()).optional(),
+});
+
+/**
+ * The rows and the time range of a file, whoever wrote it. Where the statistics say nothing usable, the range is the
+ * whole day and the number of rows is NaN, which no comparison takes for an empty file.
+ */
+export function parseStatistics(stats: string | null | undefined, day: string): FileExtent {
+  const dayStartUs = Date.parse(`${day}T00:00:00Z`) * 1_000;
+  const dayEndUs = dayStartUs + dayUs - 1;
+  const { numRecords, minValues, maxValues } = parseJson(stats);
+  const minUs = parseTimeUs(minValues?.[timeColumnName]) ?? dayStartUs;
+  // Writers differ in whether the last digits are cut off, so the whole millisecond counts.
+  const maxUs = (parseTimeUs(maxValues?.[timeColumnName]) ?? dayEndUs) + 999;
+  return {
+    rowCount: numRecords ?? Number.NaN,
+    minTimeUs: Math.max(minUs, dayStartUs),
+    maxTimeUs: Math.min(maxUs, dayEndUs),
+  };
+}
+
+function parseJson(stats: string | null | undefined): z.infer<typeof statisticsSchema> {
+  try {
+    return statisticsSchema.safeParse(JSON.parse(stats ?? '{}')).data ?? {};
+  } catch {
+    // Statistics are a hint; a file with unreadable ones is as good as one without.
+    return {};
+  }
+}
+
+/** Down to the millisecond. Text without a zone is UTC, whatever zone this process is in. */
+function parseTimeUs(value: unknown): number | undefined {
+  if (typeof value !== 'string') return undefined;
+  const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/.test(value);
+  const ms = Date.parse(hasZone ? value : `${value}Z`);
+  return Number.isNaN(ms) ? undefined : ms * 1_000;
+}

@@ -1,0 +1,54 @@
+/**
+ * The `metaData` action of our tables: how one is created, and how columns are added to it.
+ */
+import { randomUUID } from 'node:crypto';
+import { dayColumnName, type TableColumns } from '@varve/common/contract/columns.js';
+import type { TableName } from '@varve/common/contract/object-keys.js';
+import { Failure } from '@varve/common/errors.js';
+import type { MetaData } from './actions.js';
+import { formatSchema } from './schema.js';
+
+/**
+ * Promises to other writers, as table properties. Nobody else may clean up the log; versions and files are kept equally
+ * long, so that a version that exists can be read; statistics are text, as we write them.
+ */
+const configuration: Readonly<Record<string, string>> = {
+  'delta.enableExpiredLogCleanup': 'false',
+  'delta.logRetentionDuration': 'interval 7 days',
+  'delta.deletedFileRetentionDuration': 'interval 7 days',
+  'delta.checkpointInterval': '20',
+  'delta.checkpoint.writeStatsAsJson': 'true',
+  'delta.checkpoint.writeStatsAsStruct': 'false',
+};
+
+export function createMetaData(name: TableName, columns: TableColumns, nowMs: number): MetaData {
+  return {
+    id: randomUUID(),
+    name: name.table,
+    format: { provider: 'parquet', options: {} },
+    schemaString: formatSchema(columns),
+    partitionColumns: [dayColumnName],
+    createdTime: nowMs,
+    configuration: { ...configuration },
+  };
+}
+
+/** The same table with other columns. Files from before read the new ones as null. */
+export function changeColumns(metaData: MetaData, columns: TableColumns): MetaData {
+  return { ...metaData, schemaString: formatSchema(columns) };
+}
+
+/** @throws Failure `table_unreadable` unless the table is partitioned by `day` alone */
+export function requireDayPartition(table: string, { partitionColumns }: MetaData): void {
+  if (partitionColumns.length === 1 && partitionColumns[0] === dayColumnName) return;
+  throw new Failure(
+    'table_unreadable',
+    `table ${table} is partitioned by (${partitionColumns.join(', ')}), not by ${dayColumnName}`,
+    { facts: { table } },
+  );
+}
+
+/** For people and logs, and as the key of maps. */
+export function formatTableName({ database, table }: TableName): string {
+  return `${database}.${table}`;
+}

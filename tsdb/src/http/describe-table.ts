@@ -1,0 +1,82 @@
+/**
+ * Tables as `/api/v1/tables` shows them.
+ */
+import { dayColumnName, timeColumnName, type FieldType } from '@varve/common/contract/columns.js';
+import type { Snapshot } from '../delta/snapshot.js';
+import { timestampText } from '../query/time-text.js';
+
+export interface TableDescription {
+  readonly name: string;
+  readonly database: string;
+  readonly version: number;
+  readonly rows: number;
+  /** Of data files, as stored. */
+  readonly bytes: number;
+  readonly files: number;
+  /** Null while there are no rows. */
+  readonly min_time: string | null;
+  readonly max_time: string | null;
+  readonly columns: readonly ColumnDescription[];
+}
+
+export interface ColumnDescription {
+  readonly name: string;
+  readonly role: 'time' | 'tag' | 'field' | 'day';
+  /** As in the columns of an answer. */
+  readonly type: string;
+  /** What the sensor called it, where that is another name. */
+  readonly original_name?: string;
+}
+
+const typeNames: Readonly<Record<FieldType, string>> = {
+  double: 'double',
+  long: 'int64',
+  boolean: 'bool',
+  string: 'string',
+};
+
+export function describeTable({ name, version, columns, files }: Snapshot): TableDescription {
+  let [rows, bytes] = [0, 0];
+  let [minTimeUs, maxTimeUs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const file of files.values()) {
+    rows += file.rowCount;
+    bytes += file.bytes;
+    minTimeUs = Math.min(minTimeUs, file.minTimeUs);
+    maxTimeUs = Math.max(maxTimeUs, file.maxTimeUs);
+  }
+  return {
+    name: name.table,
+    database: name.database,
+    version,
+    rows,
+    bytes,
+    files: files.size,
+    min_time: formatTime(minTimeUs),
+    max_time: formatTime(maxTimeUs),
+    columns: describeColumns(columns),
+  };
+}
+
+function describeColumns({ tags, fields }: Snapshot['columns']): ColumnDescription[] {
+  const original = (name: string | undefined) => (name === undefined ? {} : { original_name: name });
+  return [
+    { name: timeColumnName, role: 'time', type: 'timestamp[us, UTC]' },
+    ...tags.map((tag) => ({
+      name: tag.name,
+      role: 'tag' as const,
+      type: 'string',
+      ...original(tag.originalName),
+    })),
+    ...fields.map((field) => ({
+      name: field.name,
+      role: 'field' as const,
+      type: typeNames[field.type],
+      ...original(field.originalName),
+    })),
+    { name: dayColumnName, role: 'day', type: 'date' },
+  ];
+}
+
+function formatTime(us: number): string | null {
+  return Number.isFinite(us) ? (timestampText(BigInt(us), 1_000_000n) ?? null) : null;
+}

@@ -1,0 +1,26 @@
+/**
+ * The HTTP server of tsdb: all its routes.
+ */
+import { createHttpServer, type FastifyInstance } from '@varve/common/http-server.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Registry } from '@varve/common/metrics.js';
+import { addQueryRoutes } from './query-routes.js';
+import { addStatusRoutes, type StatusSources } from './status-routes.js';
+import { addTableRoutes } from './table-routes.js';
+
+export interface TsdbServerOptions extends StatusSources {
+  readonly log: Logger;
+  readonly registry: Registry;
+}
+
+/** Room for long lists of parameters; SQL itself is bounded more tightly. */
+const bodyBytesMax = 2 ** 20;
+
+export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
+  const { log, registry, engine, catalog } = options;
+  const server = createHttpServer({ log, registry, bodyBytesMax });
+  addQueryRoutes(server, engine, log);
+  addTableRoutes(server, catalog);
+  addStatusRoutes(server, options);
+  return server;
+}

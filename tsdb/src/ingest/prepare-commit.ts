@@ -1,0 +1,71 @@
+/**
+ * Everything of a commit that costs time and is not yet visible to anybody: shipments are read, merged, and written as
+ * data files, one per day, on this machine.
+ */
+import { randomUUID } from 'node:crypto';
+import type { TableColumns } from '@varve/common/contract/columns.js';
+import { dataFilePath } from '@varve/common/contract/object-keys.js';
+import type { DataFiles } from '../delta/data-files.js';
+import type { Session } from '../delta/duckdb.js';
+import type { TableState } from '../delta/replay.js';
+import type { CommittedFile } from './commit-actions.js';
+import type { IngestLimits } from './ingest-limits.js';
+import type { InboxObject } from './list-inbox.js';
+import { loadShipments, type Rejection } from './load-shipments.js';
+import { mergeShipments } from './merge-shipments.js';
+import { planColumns } from './plan-columns.js';
+import type { StagedShipment } from './staging.js';
+import { writeDay, type DayChange } from './write-day.js';
+
+export interface PreparationTask {
+  /** Undefined when there is no such table yet. */
+  readonly state: TableState | undefined;
+  /** In the order of the commit. */
+  readonly shipments: readonly StagedShipment[];
+  readonly dataFiles: DataFiles;
+  readonly limits: IngestLimits;
+  /** A new name for a local file. */
+  readonly newPath: () => string;
+}
+
+export interface PreparedFile extends CommittedFile {
+  readonly localPath: string;
+}
+
+export interface PreparedCommit {
+  /** Those that keep the contract. None: there is nothing to commit. */
+  readonly shipments: readonly InboxObject[];
+  readonly rejections: readonly Rejection[];
+  /** Rows of the shipments, before those that replace each other are merged. */
+  readonly rowCount: number;
+  /** Given when the table does not have them yet. */
+  readonly newColumns: TableColumns | undefined;
+  /** In order of their days; none when the shipments are empty. */
+  readonly files: readonly PreparedFile[];
+}
+
+export async function prepareCommit(session: Session, task: PreparationTask): Promise<PreparedCommit> {
+  const { objects, rejections, rawTables, rowCount } = await loadShipments(
+    session,
+    task.shipments,
+    task.limits,
+  );
+  const rawColumns = rawTables.map(({ columns }) => columns);
+  const plan = planColumns(task.state?.columns, rawColumns);
+  const days = rawTables.length > 0 ? await mergeShipments(session, rawTables, plan) : [];
+  const files: PreparedFile[] = [];
+  for (const incoming of days) {
+    const localPath = task.newPath();
+    const liveFiles = task.state?.files.values() ?? [];
+    const { dataFiles } = task;
+    const day = { dataFiles, liveFiles, columns: plan.columns, incoming, localPath };
+    files.push(toPreparedFile(await writeDay(session, day)));
+  }
+  const newColumns = plan.hasNewColumns ? plan.columns : undefined;
+  return { shipments: objects, rejections, rowCount, newColumns, files };
+}
+
+function toPreparedFile({ day, written, replaced, hasReadFiles }: DayChange): PreparedFile {
+  // A name that no other commit, try or process gives to a file.
+  return { ...written, day, path: dataFilePath(day, randomUUID()), replaced, hasReadFiles };
+}

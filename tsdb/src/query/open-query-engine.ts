@@ -1,0 +1,46 @@
+/**
+ * Puts the query engine together from its parts, all of whose files lie below one folder.
+ *
+ *     <data_dir>/query/spill/       what queries cannot hold in memory
+ *     <data_dir>/query/templates/   one empty Parquet file per shape of a table
+ */
+import { join } from 'node:path';
+import type { Clock } from '@varve/common/clock.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Registry } from '@varve/common/metrics.js';
+import type { DataFiles } from '../delta/data-files.js';
+import type { TableCatalog } from '../delta/snapshot.js';
+import { QueryDatabase } from './query-database.js';
+import { queriesRunningMax, QueryEngine } from './query-engine.js';
+import { TableViews } from './table-views.js';
+
+export interface OpenQueryEngineOptions {
+  readonly catalog: TableCatalog;
+  readonly dataFiles: DataFiles;
+  readonly dataDir: string;
+  /** Where data files lie: nothing else on this machine can be read. */
+  readonly readableFolders: readonly string[];
+  readonly memoryBytesMax: number;
+  readonly spillBytesMax: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: Registry;
+}
+
+export async function openQueryEngine(options: OpenQueryEngineOptions): Promise<QueryEngine> {
+  const { dataDir, readableFolders, memoryBytesMax, spillBytesMax } = options;
+  const templateFolder = join(dataDir, 'query', 'templates');
+  return await QueryEngine.open({
+    ...options,
+    views: await TableViews.open(templateFolder),
+    openDatabase: () =>
+      QueryDatabase.open({
+        slotsMax: queriesRunningMax,
+        memoryBytesMax,
+        spillFolder: join(dataDir, 'query', 'spill'),
+        spillBytesMax,
+        // Without the slash, `/lake/tables` would open `/lake/tables-of-others` too.
+        readableFolders: [templateFolder, ...readableFolders].map((folder) => join(folder, '/')),
+      }),
+  });
+}

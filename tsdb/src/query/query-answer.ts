@@ -1,0 +1,103 @@
+/**
+ * The rows of one query, batch by batch: never more of them in memory than one batch.
+ *
+ * A query that fails after its first rows were sent looks to the bindings like one that is done: the C API keeps the
+ * error to itself (seen with DuckDB 1.5.6: `fetchChunk` yields an empty chunk for both). An answer must never be silently
+ * short, so the query runs in a transaction: a failure aborts that, and then the `SELECT 1` after the last row fails.
+ *
+ * `close` must be called, also when not all rows were taken; it may be called twice.
+ */
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api';
+import { Failure } from '@varve/common/errors.js';
+import type { Snapshot } from '../delta/snapshot.js';
+
+export interface AnswerColumn {
+  readonly name: string;
+  readonly type: DuckDBType;
+}
+
+/** The first `rowCount` rows of the chunk. */
+export interface RowBatch {
+  readonly chunk: DuckDBDataChunk;
+  readonly rowCount: number;
+}
+
+export interface AnswerStats {
+  readonly elapsedMs: number;
+  /** Data files of the tables that the query names. */
+  readonly fileCount: number;
+  readonly tables: readonly Snapshot[];
+}
+
+export interface AnswerParts {
+  readonly queryId: string;
+  readonly connection: DuckDBConnection;
+  readonly result: DuckDBResult;
+  readonly rowsMax: number;
+  readonly signal: AbortSignal;
+  readonly stats: () => AnswerStats;
+  /** Calls DuckDB within the bounds on such calls. */
+  readonly call: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly release: () => Promise<void>;
+}
+
+export class QueryAnswer {
+  readonly queryId: string;
+  readonly columns: readonly AnswerColumn[];
+  readonly #parts: AnswerParts;
+  #rowCount = 0;
+  #isTruncated = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: AnswerParts) {
+    const { result } = parts;
+    this.#parts = parts;
+    this.queryId = parts.queryId;
+    this.columns = result.columnNames().map((name, index) => ({ name, type: result.columnType(index) }));
+  }
+
+  /** So far. */
+  get rowCount(): number {
+    return this.#rowCount;
+  }
+
+  /** True when there were more rows than asked for. Known when the batches have ended. */
+  get isTruncated(): boolean {
+    return this.#isTruncated;
+  }
+
+  get stats(): AnswerStats {
+    return this.#parts.stats();
+  }
+
+  /** @throws the reason of the query's signal, or Failure `query_failed` when DuckDB fails on the way */
+  async *batches(): AsyncGenerator<RowBatch> {
+    const { rowsMax, result, call, signal } = this.#parts;
+    while (true) {
+      const chunk = await call(() => result.fetchChunk());
+      signal.throwIfAborted();
+      if (chunk === null || chunk.rowCount === 0) break;
+      const rowCount = Math.min(chunk.rowCount, rowsMax - this.#rowCount);
+      this.#rowCount += rowCount;
+      this.#isTruncated = rowCount < chunk.rowCount;
+      if (rowCount > 0) yield { chunk, rowCount };
+      if (this.#isTruncated) return;
+    }
+    await this.#requireWhole();
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#parts.release();
+    await this.#closing;
+  }
+
+  async #requireWhole(): Promise<void> {
+    const { connection, call, signal } = this.#parts;
+    try {
+      await call(() => connection.run('SELECT 1'));
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new Failure('query_failed', `the query failed after ${this.#rowCount} rows`, { cause });
+    }
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * The DuckDB in which queries run: in memory, without files of its own, and locked before the first query.
+ *
+ * 1. Every slot gets a connection and a catalog of its own: a query sees the tables at one version, whatever the other
+ *    slots look at meanwhile.
+ * 2. Then, in this order: folders that may be read are named, everything else outside is closed, and the settings are
+ *    locked, so that no statement can open it again. `sql-guard.ts` is the first wall; this is the second.
+ *
+ * DuckDB may write where it may read. That nothing is written is the guard's to see to: only SELECT passes it.
+ */
+import { availableParallelism } from 'node:os';
+import { mkdir, rm } from 'node:fs/promises';
+import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
+import type { Snapshot } from '../delta/snapshot.js';
+import { quoteName, quoteText } from '../delta/sql-text.js';
+
+export interface QueryDatabaseOptions {
+  readonly slotsMax: number;
+  /** DuckDB's `memory_limit`; what does not fit is spilled where an operator can. */
+  readonly memoryBytesMax: number;
+  /** Emptied when the database is opened. */
+  readonly spillFolder: string;
+  readonly spillBytesMax: number;
+  /** Everything below them can be read; all with a trailing slash. */
+  readonly readableFolders: readonly string[];
+}
+
+/** Where one query at a time runs. */
+export interface QuerySlot {
+  readonly connection: DuckDBConnection;
+  /** What the views of this slot's catalog show, by table. */
+  readonly views: Map<string, Snapshot>;
+}
+
+/**
+ * Rows are held back until this much is there or the query is done. Most failures come before the first row is sent
+ * then, and are answered with a status and a reason.
+ */
+const heldBackBytes = '4MiB';
+
+export class QueryDatabase {
+  /** True once a fatal error was seen. */
+  isBroken = false;
+  readonly #instance: DuckDBInstance;
+  /** The last one given back comes first: its views are the newest. */
+  readonly #idle: QuerySlot[];
+  #inUse = 0;
+  #close: (() => void) | undefined;
+
+  private constructor(instance: DuckDBInstance, slots: QuerySlot[]) {
+    this.#instance = instance;
+    this.#idle = slots;
+  }
+
+  static async open(options: QueryDatabaseOptions): Promise<QueryDatabase> {
+    await rm(options.spillFolder, { recursive: true, force: true });
+    await mkdir(options.spillFolder, { recursive: true });
+    const instance = await DuckDBInstance.create(':memory:', settingsAtStart(options));
+    const slots: QuerySlot[] = [];
+    for (let number = 0; number < options.slotsMax; number++) slots.push(await openSlot(instance, number));
+    await lock(instance, options.readableFolders);
+    return new QueryDatabase(instance, slots);
+  }
+
+  takeSlot(): QuerySlot {
+    const slot = this.#idle.pop();
+    if (slot === undefined) throw new Error('more queries were let in than there are slots');
+    this.#inUse += 1;
+    return slot;
+  }
+
+  giveBack(slot: QuerySlot): void {
+    this.#inUse -= 1;
+    this.#idle.push(slot);
+    if (this.#inUse === 0) this.#close?.();
+  }
+
+  /** Waits for the slots in use. */
+  async close(): Promise<void> {
+    if (this.#inUse > 0) await new Promise<void>((resolve) => (this.#close = resolve));
+    for (const { connection } of this.#idle.splice(0)) connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+function settingsAtStart({ memoryBytesMax, spillFolder, spillBytesMax }: QueryDatabaseOptions) {
+  return {
+    threads: String(availableParallelism()),
+    memory_limit: `${memoryBytesMax}B`,
+    temp_directory: spillFolder,
+    max_temp_directory_size: `${spillBytesMax}B`,
+    autoload_known_extensions: 'false',
+    autoinstall_known_extensions: 'false',
+    allow_community_extensions: 'false',
+    allow_persistent_secrets: 'false',
+  };
+}
+
+async function openSlot(instance: DuckDBInstance, number: number): Promise<QuerySlot> {
+  const connection = await instance.connect();
+  const catalog = quoteName(`slot${number}`);
+  await connection.run(`ATTACH ':memory:' AS ${catalog}`);
+  await connection.run(`USE ${catalog}`);
+  await connection.run(`SET streaming_buffer_size = '${heldBackBytes}'`);
+  return { connection, views: new Map() };
+}
+
+async function lock(instance: DuckDBInstance, readableFolders: readonly string[]): Promise<void> {
+  const connection = await instance.connect();
+  const settings: [name: string, value: string][] = [
+    ['TimeZone', quoteText('UTC')],
+    ['errors_as_json', 'true'],
+    // Data files never change: their footers need to be read once.
+    ['parquet_metadata_cache', 'true'],
+    ['allowed_directories', `[${readableFolders.map(quoteText).join(', ')}]`],
+    ['enable_external_access', 'false'],
+    ['lock_configuration', 'true'],
+  ];
+  for (const [name, value] of settings) await connection.run(`SET GLOBAL ${name} = ${value}`);
+  connection.closeSync();
+}

@@ -1,0 +1,129 @@
+/**
+ * For tests: a lake in a folder with tables whose files DuckDB wrote, and an engine over it.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { systemClock } from '@varve/common/clock.js';
+import type { FieldType } from '@varve/common/contract/columns.js';
+import { dataFileKey, dataFilePath, defaultDatabase } from '@varve/common/contract/object-keys.js';
+import { silentLogger } from '@varve/common/log.js';
+import { Registry } from '@varve/common/metrics.js';
+import { FolderStore } from '@varve/common/store/folder-store.js';
+import { FileCache } from '../cache/file-cache.js';
+import type { DataFile, Snapshot, TableCatalog } from '../delta/snapshot.js';
+import { openQueryEngine } from './open-query-engine.js';
+import type { QueryEngine } from './query-engine.js';
+
+export interface FixtureTable {
+  readonly database?: string;
+  readonly table: string;
+  readonly version?: number;
+  readonly tags?: readonly string[];
+  readonly fields?: Readonly<Record<string, FieldType>>;
+  /** One file each: a SELECT whose columns are the file's. */
+  readonly files?: readonly string[];
+}
+
+export class QueryFixture implements TableCatalog {
+  readonly folder: string;
+  readonly store: FolderStore;
+  readonly registry = new Registry();
+  readonly #snapshots = new Map<string, Snapshot>();
+  #engine: QueryEngine | undefined;
+
+  private constructor(folder: string, store: FolderStore) {
+    this.folder = folder;
+    this.store = store;
+  }
+
+  static async open(): Promise<QueryFixture> {
+    const folder = await mkdtemp(join(tmpdir(), 'tsdb-query-'));
+    return new QueryFixture(folder, await FolderStore.open(join(folder, 'lake')));
+  }
+
+  get engine(): QueryEngine {
+    if (this.#engine === undefined) throw new Error('start the engine first');
+    return this.#engine;
+  }
+
+  async startEngine(memoryBytesMax = 500e6): Promise<QueryEngine> {
+    const log = silentLogger();
+    const dataFiles = await FileCache.open({
+      store: this.store,
+      folder: join(this.folder, 'cache'),
+      bytesMax: 1e9,
+      log,
+      registry: this.registry,
+    });
+    this.#engine = await openQueryEngine({
+      catalog: this,
+      dataFiles,
+      dataDir: join(this.folder, 'data'),
+      readableFolders: [join(this.folder, 'lake', 'tables')],
+      memoryBytesMax,
+      spillBytesMax: 1e9,
+      clock: systemClock,
+      log,
+      registry: this.registry,
+    });
+    return this.#engine;
+  }
+
+  async close(): Promise<void> {
+    await this.#engine?.close();
+    await rm(this.folder, { recursive: true });
+  }
+
+  current(): readonly Snapshot[] {
+    return [...this.#snapshots.values()];
+  }
+
+  async refresh(): Promise<void> {
+    // Tests put tables in by hand.
+  }
+
+  /** Adds the table, or a new version of it. */
+  async put({ tags = [], fields = {}, files = [], version = 0, ...names }: FixtureTable): Promise<Snapshot> {
+    const name = { database: names.database ?? defaultDatabase, table: names.table };
+    const dataFiles: DataFile[] = [];
+    for (const sql of files) dataFiles.push(await this.#writeFile(name, sql));
+    const snapshot: Snapshot = {
+      name,
+      version,
+      columns: {
+        tags: tags.map((tag) => ({ name: tag })),
+        fields: Object.entries(fields).map(([field, type]) => ({ name: field, type })),
+      },
+      files: new Map(dataFiles.map((file) => [file.path, file])),
+      transactions: new Map(),
+    };
+    this.#snapshots.set(`${name.database}.${name.table}`, snapshot);
+    return snapshot;
+  }
+
+  async #writeFile(name: { database: string; table: string }, sql: string): Promise<DataFile> {
+    const path = dataFilePath('2026-01-01', randomUUID());
+    const key = dataFileKey(name, path);
+    const localPath = this.store.localPath(key);
+    await mkdir(dirname(localPath), { recursive: true });
+    const rowCount = await writeParquet(sql, localPath);
+    const { size } = await stat(localPath);
+    return { path, key, day: '2026-01-01', bytes: size, rowCount, minTimeUs: 0, maxTimeUs: 1 };
+  }
+}
+
+async function writeParquet(sql: string, path: string): Promise<number> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  try {
+    await connection.run("SET TimeZone = 'UTC'");
+    const { rowsChanged } = await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet)`);
+    return rowsChanged;
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * A text of SQL as the tree that DuckDB's parser makes of it. Nothing is bound or run.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { Failure } from '@varve/common/errors.js';
+
+/** What `json_serialize_sql` answers. */
+export interface SerializedSql {
+  readonly error: boolean;
+  readonly error_type?: string;
+  readonly error_message?: string;
+  /** Characters from 0, as text. */
+  readonly position?: string;
+  readonly statements?: readonly SerializedStatement[];
+}
+
+export interface SerializedStatement {
+  readonly node: unknown;
+  readonly named_param_map: readonly { readonly key: string }[];
+}
+
+/** Time and memory of planning grow with the square of some texts; lists of values belong into parameters. */
+export const sqlBytesMax = 65_536;
+
+/** @throws Failure `bad_param` where the text is too long */
+export async function serializeSql(connection: DuckDBConnection, sql: string): Promise<SerializedSql> {
+  const bytes = Buffer.byteLength(sql);
+  if (bytes > sqlBytesMax)
+    throw new Failure('bad_param', `the SQL has ${bytes} bytes where ${sqlBytesMax} may be`, {
+      hint: 'send long lists of values as parameters',
+    });
+  // The cast is needed: without it the parameter has no type when the function is bound.
+  const reader = await connection.runAndReadAll('SELECT json_serialize_sql($1::VARCHAR)', [sql]);
+  return JSON.parse(String(reader.getRows()[0]?.[0])) as SerializedSql;
+}

@@ -1,0 +1,95 @@
+/**
+ * tsdb, as a picture: its parts, started in order, stopped in the reverse.
+ *
+ *     inbox ─▶ ingester ─▶ tables (Delta) ─▶ catalog ─▶ query engine ─▶ HTTP
+ *                              └──▶ file cache ──────────────┘
+ */
+import type { Clock } from '@varve/common/clock.js';
+import { probeKey } from '@varve/common/contract/object-keys.js';
+import { listen } from '@varve/common/http-server.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Registry } from '@varve/common/metrics.js';
+import { runLoops } from '@varve/common/run-loops.js';
+import { openStore } from '@varve/common/store/open-store.js';
+import { FileCache } from './cache/file-cache.js';
+import { cacheFolder, dataFileFolders, tablesWithRetention, type TsdbConfig } from './config.js';
+import { CountingStore } from './counting-store.js';
+import { lockDataDir } from './data-dir-lock.js';
+import { DeltaCatalog } from './delta/catalog.js';
+import { watchCatalog } from './delta/watch-catalog.js';
+import { createTsdbServer } from './http/tsdb-server.js';
+import { openIngester } from './ingest/ingester.js';
+import { openQueryEngine } from './query/open-query-engine.js';
+
+export interface TsdbOptions {
+  readonly config: TsdbConfig;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: Registry;
+}
+
+/** Runs until `signal` aborts, then stops in order. @throws Failure when it cannot start */
+export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promise<void> {
+  const { config, version, clock, log, registry } = options;
+  const { dataDir, cache } = config;
+  const startedMs = clock.nowMs();
+  const common = { clock, log, registry };
+
+  const lock = await lockDataDir(dataDir);
+  const openedStore = await openStore(config.store, { access: 'full', probeKey, clock });
+  const store = new CountingStore(openedStore, registry);
+  const dataFiles = await FileCache.open({
+    ...common,
+    store,
+    folder: cacheFolder(config),
+    bytesMax: cache.diskBytes,
+  });
+  const catalog = new DeltaCatalog(store, clock, log);
+  await catalog.refresh();
+  const engine = await openQueryEngine({
+    ...common,
+    catalog,
+    dataFiles,
+    dataDir,
+    readableFolders: dataFileFolders(config),
+    memoryBytesMax: cache.memoryBytes,
+    spillBytesMax: cache.diskBytes,
+  });
+  const ingester = await openIngester({
+    ...common,
+    store,
+    catalog,
+    dataFiles,
+    dataDir,
+    everyMs: config.ingest.everyMs,
+  });
+  const parts = {
+    ingest: () => ingester.status(),
+    cache: () => dataFiles.status,
+    problems: () => catalog.problems(),
+  };
+  const server = createTsdbServer({ ...common, version, startedMs, store, catalog, engine, parts });
+
+  try {
+    const address = await listen(server, config.listen, 'listen');
+    log.info({ version, store: store.url, listen: address, tables: catalog.current().length }, 'answering');
+    sayWhatIsToCome(config, log);
+    await runLoops(signal, [
+      (stop) => ingester.run(stop),
+      (stop) => watchCatalog({ catalog, clock, log }, stop),
+    ]);
+  } finally {
+    // Together: the server waits for answers under way, which the engine ends.
+    await Promise.all([server.close(), engine.close()]);
+    await ingester.close();
+    store.close();
+    lock.release();
+    log.info('stopped');
+  }
+}
+
+function sayWhatIsToCome(config: TsdbConfig, log: Logger): void {
+  const tables = tablesWithRetention(config);
+  if (tables.length > 0) log.warn({ tables }, 'retain is not acted upon yet: all rows are kept');
+}
