@@ -2,7 +2,7 @@
  * tsdb, as a picture: its parts, started in order, stopped in the reverse.
  *
  *     inbox ─▶ ingester ─▶ tables (Delta) ─▶ catalog ─▶ query engine ─▶ HTTP
- *                              └──▶ file cache ──────────────┘
+ *              compactor ────────┘└──▶ file cache ────────────┘
  */
 import type { Clock } from '@varve/common/clock.js';
 import { probeKey } from '@varve/common/contract/object-keys.js';
@@ -13,6 +13,7 @@ import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
 import { FileCache } from './cache/file-cache.js';
 import { cacheFolder, dataFileFolders, tablesWithRetention, type TsdbConfig } from './config.js';
+import { Compactor } from './compact/compactor.js';
 import { CountingStore } from './counting-store.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { DeltaCatalog } from './delta/catalog.js';
@@ -64,6 +65,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     dataDir,
     everyMs: config.ingest.everyMs,
   });
+  const compactor = await Compactor.open({ ...common, store, catalog, dataFiles, dataDir });
   const parts = {
     ingest: () => ingester.status(),
     cache: () => dataFiles.status,
@@ -77,12 +79,14 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     sayWhatIsToCome(config, log);
     await runLoops(signal, [
       (stop) => ingester.run(stop),
+      (stop) => compactor.run(stop),
       (stop) => watchCatalog({ catalog, clock, log }, stop),
     ]);
   } finally {
     // Together: the server waits for answers under way, which the engine ends.
     await Promise.all([server.close(), engine.close()]);
     await ingester.close();
+    await compactor.close();
     store.close();
     lock.release();
     log.info('stopped');

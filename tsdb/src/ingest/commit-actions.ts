@@ -8,19 +8,15 @@ import type { TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import { ourProtocol, type Action } from '../delta/actions.js';
 import type { CommitSummary } from '../delta/delta-log.js';
+import { addAction, removeAction, type NewFile } from '../delta/file-actions.js';
 import type { TableState } from '../delta/replay.js';
 import type { DataFile } from '../delta/snapshot.js';
-import { formatStatistics, formatTimeTags, type FileStatistics } from '../delta/statistics.js';
 import { changeColumns, createMetaData } from '../delta/table-metadata.js';
 import { laneAppId } from './lane-app-id.js';
 import type { InboxObject } from './list-inbox.js';
 
 /** A new file in the store, and what it takes the place of. */
-export interface CommittedFile {
-  readonly path: string;
-  readonly day: string;
-  readonly bytes: number;
-  readonly statistics: FileStatistics;
+export interface CommittedFile extends NewFile {
   readonly replaced: readonly DataFile[];
   readonly hasReadFiles: boolean;
 }
@@ -38,13 +34,14 @@ export interface CommitContent {
 
 export function formatActions(content: CommitContent): Action[] {
   const { files, nowMs } = content;
+  const facts = { nowMs, dataChange: true };
   return [
     ...schemaActions(content),
     ...lastSeqs(content.shipments).map(([appId, version]): Action => ({
       txn: { appId, version, lastUpdated: nowMs },
     })),
-    ...files.flatMap(({ replaced }) => replaced.map((file) => removeAction(file, nowMs))),
-    ...files.map((file) => addAction(file, nowMs)),
+    ...files.flatMap(({ replaced }) => replaced.map((file) => removeAction(file, facts))),
+    ...files.map((file) => addAction(file, facts)),
   ];
 }
 
@@ -57,33 +54,6 @@ function schemaActions({ name, state, newColumns, nowMs }: CommitContent): Actio
 /** Of each lane the last seq in the commit; a lane's shipments are in order. */
 function lastSeqs(shipments: readonly InboxObject[]): [string, number][] {
   return [...new Map(shipments.map(({ parts }) => [laneAppId(parts), parts.seq]))];
-}
-
-function removeAction({ path, day, bytes }: DataFile, nowMs: number): Action {
-  return {
-    remove: {
-      path,
-      deletionTimestamp: nowMs,
-      dataChange: true,
-      extendedFileMetadata: true,
-      partitionValues: { day },
-      size: bytes,
-    },
-  };
-}
-
-function addAction({ path, day, bytes, statistics }: CommittedFile, nowMs: number): Action {
-  return {
-    add: {
-      path,
-      partitionValues: { day },
-      size: bytes,
-      modificationTime: nowMs,
-      dataChange: true,
-      stats: formatStatistics(statistics),
-      tags: formatTimeTags(statistics),
-    },
-  };
 }
 
 /** For `DESCRIBE HISTORY` and the like; values are text, as Spark expects them. */

@@ -12,9 +12,10 @@ import { timeColumnName, type TableColumns } from '@varve/common/contract/column
 import { writeDataFile, type WrittenFile } from '../delta/data-file-writer.js';
 import type { DataFiles } from '../delta/data-files.js';
 import type { Session } from '../delta/duckdb.js';
+import { rowsOfFiles } from '../delta/file-rows.js';
 import { valueColumns } from '../delta/schema.js';
 import type { DataFile } from '../delta/snapshot.js';
-import { quoteName, quotePath, sqlType, timestampUs, timeSqlType } from '../delta/sql-text.js';
+import { quoteName, timestampUs } from '../delta/sql-text.js';
 import { incomingRelation } from './merge-shipments.js';
 import { planOverlap, type IncomingDay } from './plan-overlap.js';
 
@@ -90,19 +91,12 @@ function joinSql(hit: readonly LocalFile[], columns: TableColumns, incoming: Inc
     FULL JOIN ${existingOf(hit, columns)} AS existing ON ${isSameRow(columns)})`;
 }
 
-/** Files from before a column was added lack it; the empty select first brings every column, with its type. */
 function existingOf(files: readonly LocalFile[], columns: TableColumns): string {
-  const typed = valueColumns(columns).map(({ name, type }) => nullOf(name, sqlType(type)));
-  const paths = files.map(({ path }) => quotePath(path)).join(', ');
-  return `(
-    SELECT ${[nullOf(timeColumnName, timeSqlType), ...typed].join(', ')} WHERE false
-    UNION ALL BY NAME
-    SELECT * FROM read_parquet(
-      [${paths}], union_by_name = true, hive_partitioning = false, filename = '${fileColumn}'))`;
-}
-
-function nullOf(name: string, type: string): string {
-  return `CAST(NULL AS ${type}) AS ${quoteName(name)}`;
+  return rowsOfFiles(
+    files.map(({ path }) => path),
+    columns,
+    fileColumn,
+  );
 }
 
 function incomingOf(incoming: IncomingDay): string {
