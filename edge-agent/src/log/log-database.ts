@@ -45,16 +45,34 @@ export function openLogDatabase(path: string, agent: string, newEpoch: string): 
   return asFailures(() => openDatabase(path, agent, newEpoch));
 }
 
+/**
+ * From Node 24.19 on, better-sqlite3 12 aborts the process when a database, a statement or an iterator of its is garbage
+ * collected: freeing one asks for an environment that the collector does not have. So none is: a process opens one database
+ * and prepares every statement once. (13.x is mended, and does not run on Node 20.)
+ */
+const neverFreed: unknown[] = [];
+
+function keep<T>(object: T): T {
+  neverFreed.push(object);
+  return object;
+}
+
+/** Not `db.pragma`, which leaves a statement behind. Returns the first value of the answer, if there is one. */
+function pragma(db: Database.Database, text: string): unknown {
+  const statement = keep(db.prepare(`PRAGMA ${text}`));
+  return statement.reader ? statement.pluck().get() : statement.run();
+}
+
 function openDatabase(path: string, agent: string, newEpoch: string): Database.Database {
-  const db = new Database(path);
+  const db = keep(new Database(path));
   try {
-    db.pragma('locking_mode = EXCLUSIVE');
-    db.pragma('journal_mode = WAL');
-    db.pragma('synchronous = FULL');
-    db.pragma('temp_store = MEMORY');
-    db.pragma('cache_size = -4000');
+    pragma(db, 'locking_mode = EXCLUSIVE');
+    pragma(db, 'journal_mode = WAL');
+    pragma(db, 'synchronous = FULL');
+    pragma(db, 'temp_store = MEMORY');
+    pragma(db, 'cache_size = -4000');
     // After a burst the write-ahead log is cut back to this, so that it does not hold the card's space for ever.
-    db.pragma('journal_size_limit = 16777216');
+    pragma(db, 'journal_size_limit = 16777216');
     createOrCheck(db, agent, newEpoch);
     return db;
   } catch (error) {
@@ -64,12 +82,12 @@ function openDatabase(path: string, agent: string, newEpoch: string): Database.D
 }
 
 function createOrCheck(db: Database.Database, agent: string, newEpoch: string): void {
-  const version = db.pragma('user_version', { simple: true });
+  const version = pragma(db, 'user_version');
   if (version === 0) {
     db.transaction(() => {
       db.exec(schema);
-      db.prepare('INSERT INTO meta VALUES (?, ?), (?, ?)').run('agent', agent, 'epoch', newEpoch);
-      db.pragma(`user_version = ${schemaVersion}`);
+      keep(db.prepare('INSERT INTO meta VALUES (?, ?), (?, ?)')).run('agent', agent, 'epoch', newEpoch);
+      pragma(db, `user_version = ${schemaVersion}`);
     }).immediate();
     return;
   }
@@ -81,7 +99,7 @@ function createOrCheck(db: Database.Database, agent: string, newEpoch: string): 
         hint: 'run the newer varve-edge that wrote it',
       },
     );
-  const owner = db.prepare("SELECT value FROM meta WHERE key = 'agent'").pluck().get() as string;
+  const owner = keep(db.prepare("SELECT value FROM meta WHERE key = 'agent'")).pluck().get() as string;
   if (owner !== agent)
     throw new Failure(
       'data_dir_mismatch',
@@ -108,11 +126,12 @@ const statementTexts = {
   recentBlocks: `
       SELECT first_seq AS firstSeq, message_count AS messageCount, length(bytes) AS bytes FROM blocks
       ORDER BY first_seq DESC LIMIT @count`,
-  readBlocks: `
+  // One at a time: an iterator would be garbage afterwards (see `neverFreed`).
+  readBlock: `
       SELECT first_seq AS firstSeq, message_count AS messageCount, source, bytes FROM blocks
       WHERE first_seq >= coalesce((SELECT max(first_seq) FROM blocks WHERE first_seq <= @fromSeq), @fromSeq)
         AND first_seq + message_count > @fromSeq
-      ORDER BY first_seq`,
+      ORDER BY first_seq LIMIT 1`,
   insertOutbox: `
       INSERT INTO outbox (lane, database, table_name, seq, file, row_count, bytes, first_log_seq, last_log_seq, staged_ms)
       VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs)`,
@@ -141,7 +160,9 @@ const statementTexts = {
 export type LogStatements = Readonly<Record<keyof typeof statementTexts, Database.Statement>>;
 
 export function prepareStatements(db: Database.Database): LogStatements {
-  const prepared = Object.entries(statementTexts).map(([name, text]) => [name, db.prepare(text)] as const);
+  const prepared = Object.entries(statementTexts).map(
+    ([name, text]) => [name, keep(db.prepare(text))] as const,
+  );
   return Object.fromEntries(prepared) as LogStatements;
 }
 

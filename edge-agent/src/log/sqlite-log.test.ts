@@ -27,6 +27,7 @@ function openLog(context: TestContext) {
     withDatabase(work: (db: Database.Database) => void) {
       log.close();
       const db = new Database(path);
+      neverFreed.push(db);
       work(db);
       db.close();
       log = open();
@@ -38,6 +39,9 @@ function openLog(context: TestContext) {
     },
   };
 }
+
+/** See `log-database.ts`. */
+const neverFreed: unknown[] = [];
 
 const block = (messageCount: number, size = 10) => ({
   source: 'plant',

@@ -81,12 +81,14 @@ export class SqliteLog {
     return asFailures(() => {
       const blocks: StoredBlock[] = [];
       let bytes = 0;
-      for (const row of this.#statements.readBlocks.iterate({ fromSeq })) {
-        const block = row as StoredBlock;
-        const unpacked = unpackBlock(block.bytes);
-        blocks.push({ ...block, bytes: unpacked });
-        bytes += unpacked.length;
-        if (bytes >= bytesMax) break;
+      let seq = fromSeq;
+      while (blocks.length === 0 || bytes < bytesMax) {
+        const packed = this.#statements.readBlock.get({ fromSeq: seq }) as StoredBlock | undefined;
+        if (!packed) break;
+        const block = { ...packed, bytes: unpackBlock(packed.bytes) };
+        blocks.push(block);
+        bytes += block.bytes.length;
+        seq = block.firstSeq + block.messageCount;
       }
       return blocks;
     });
