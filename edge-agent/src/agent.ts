@@ -53,6 +53,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const shipper = new Shipper({
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     schedule: config.ship.schedule,
+    bytesPerSecondMax: config.ship.bytesPerSecondMax,
     isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
     onConfirmed: () => pump.wake(),

@@ -2,7 +2,7 @@
  * The pump: reads the log from the position on, fills the window, and closes it into shipments.
  *
  * 1. Read blocks and decode them into the window, while it has room. 2. When the window is due – `ship.every` since its
- * first message, or `ship.max_rows` – and the outbox has room: encode each table's batch into a file, durably. 3. In one
+ * first message, or `ship.max_rows`, or `ship.max_bytes` – and the outbox has room: encode each table's batch into a file, durably. 3. In one
  * transaction take the shipments' numbers, record the dead letters, and move the position behind the window: this is the
  * commit point. Killed before it, the next start reads the same messages again, and removes the files.
  */

@@ -2,7 +2,8 @@
  * The shipper: uploads the outbox, strictly in order per lane and table, with put-if-absent (DESIGN I4).
  *
  * 1. Take the oldest shipment of each lane and table. 2. Put each: `created`, or `exists` – then an earlier try got this far
- * and was killed; same key, same content. 3. Confirm those that succeeded. 4. After a failure wait, longer each time, and
+ * and was killed; same key, same content. 3. Confirm those that succeeded. 4. With `ship.bandwidth`, one at a time, and pause
+ * until the rate has let it through. 5. After a failure wait, longer each time, and
  * go on for ever: messages wait safely in the log. The store is opened here too, so that an agent starts without a network.
  */
 import type { Clock } from '@varve/common/clock.js';
@@ -14,6 +15,7 @@ import type { Store } from '@varve/common/store/store.js';
 import type { OutboxEntry } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
 import { Wakeup } from '../wakeup.js';
+import { ByteRate } from './byte-rate.js';
 import { planUploads, type Outbox } from './outbox.js';
 import { UploadGate } from './upload-gate.js';
 
@@ -40,6 +42,7 @@ export interface ShipperOptions {
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
   readonly schedule: string | undefined;
+  readonly bytesPerSecondMax: number | undefined;
   /** Nothing waits in the log but the open window. */
   readonly isLogDrained: () => boolean;
   /** There is more room in the outbox. */
@@ -50,12 +53,14 @@ export class Shipper {
   readonly #options: ShipperOptions;
   readonly #wakeup: Wakeup;
   readonly #gate: UploadGate;
+  readonly #rate: ByteRate;
   #store: Store | undefined;
   #state: ShipperState = { storeReachable: false, problem: undefined, lastConfirmedMs: undefined };
 
   constructor(options: ShipperOptions) {
     this.#options = options;
     this.#wakeup = new Wakeup(options.clock);
+    this.#rate = new ByteRate(options.clock, options.bytesPerSecondMax);
     this.#gate = new UploadGate(options.schedule, () => this.wake());
   }
 
@@ -95,6 +100,10 @@ export class Shipper {
         await this.#wakeup.wait(signal);
         continue;
       }
+      if (this.#rate.waitMs > 0) {
+        await clock.sleep(this.#rate.waitMs, signal);
+        continue;
+      }
       const failure = await this.#shipOnce();
       if (failure) {
         this.#report(failure);
@@ -112,7 +121,8 @@ export class Shipper {
     const { outbox, openStore } = this.#options;
     try {
       const store = (this.#store ??= await openStore());
-      const uploads = planUploads(outbox.entries, uploadsMax).map((entry) => this.#ship(store, entry));
+      const due = planUploads(outbox.entries, this.#rate.uploadsMax ?? uploadsMax);
+      const uploads = due.map((entry) => this.#ship(store, entry));
       const failed = (await Promise.allSettled(uploads)).find((result) => result.status === 'rejected');
       if (failed) throw failed.reason;
       this.#recover();
@@ -127,6 +137,7 @@ export class Shipper {
     const { agent, epoch, outbox, clock, metrics, onConfirmed } = this.#options;
     const { lane, database, table, seq, file, bytes } = entry;
     const key = formatInboxKey({ agent, epoch, lane, database, table, seq });
+    this.#rate.spend(bytes);
     // `exists`: an earlier attempt got this far and was killed. Same key, same content.
     await store.putIfAbsent(key, { path: outbox.pathOf(file) });
     await outbox.confirm(entry);
