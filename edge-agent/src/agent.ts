@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@varve/common/clock.js';
-import { agentProbeKey } from '@varve/common/contract/object-keys.js';
+import { agentProbeKey, agentStatusKey } from '@varve/common/contract/object-keys.js';
 import { listen } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
@@ -22,7 +22,9 @@ import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
 import { Shipper } from './ship/shipper.js';
 import { MqttSource } from './source/mqtt-source.js';
+import { StatusPublisher } from './status/status-publisher.js';
 import { createStatusServer } from './status/status-server.js';
+import { readStatus } from './status/status.js';
 
 export interface AgentOptions {
   readonly config: EdgeConfig;
@@ -56,7 +58,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
     isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
-    onConfirmed: () => pump.wake(),
+    onConfirmed: () => {
+      pump.wake();
+      publisher.wake();
+    },
+    onReachable: () => publisher.wake(),
   });
   const pump = new Pump({
     ...{ agent, log, encoder, outbox, clock, logger, metrics },
@@ -72,6 +78,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       }),
   );
   const status = { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, metrics };
+  const publisher = new StatusPublisher({
+    ...{ key: agentStatusKey(agent), clock, logger },
+    read: () => readStatus(status),
+    reachableStore: () => shipper.reachableStore(),
+    isLineOpen: () => shipper.isLineOpen,
+  });
   const server = createStatusServer({ logger, registry, log, status });
 
   try {
@@ -79,6 +91,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
     await runLoops(signal, [
       (stop) => shipper.run(stop),
+      (stop) => publisher.run(stop),
       (stop) => encoder.run(stop),
       (stop) => pump.run(stop),
       ...sources.map((source) => (stop: AbortSignal) => source.run(stop)),

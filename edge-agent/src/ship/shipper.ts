@@ -45,8 +45,10 @@ export interface ShipperOptions {
   readonly bytesPerSecondMax: number | undefined;
   /** Nothing waits in the log but the open window. */
   readonly isLogDrained: () => boolean;
-  /** There is more room in the outbox. */
+  /** A shipment is in the store, and there is more room in the outbox. */
   readonly onConfirmed: () => void;
+  /** The store has been opened, or takes shipments again. */
+  readonly onReachable: () => void;
 }
 
 export class Shipper {
@@ -73,11 +75,21 @@ export class Shipper {
     return this.#state;
   }
 
+  /** The store while it takes what is put. */
+  reachableStore(): Store | undefined {
+    return this.#state.storeReachable ? this.#store : undefined;
+  }
+
+  /** Whether uploads may go now, by the schedule. */
+  get isLineOpen(): boolean {
+    return this.#gate.isOpen;
+  }
+
   /** Opens the store once, at the start, so that what can never work is said while the operator looks. */
   async #tryStore(): Promise<void> {
     try {
       this.#store = await this.#options.openStore();
-      this.#state = { ...this.#state, storeReachable: true };
+      this.#recover();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       if (error.code === 'store_without_put_if_absent' || error.code === 'store_url_invalid') throw error;
@@ -149,8 +161,9 @@ export class Shipper {
 
   #recover(): void {
     if (this.#state.problem) this.#options.logger.info('shipping goes on');
-    if (!this.#state.storeReachable || this.#state.problem)
-      this.#state = { ...this.#state, storeReachable: true, problem: undefined };
+    if (this.#state.storeReachable && !this.#state.problem) return;
+    this.#state = { ...this.#state, storeReachable: true, problem: undefined };
+    this.#options.onReachable();
   }
 
   #report(failure: Failure): void {
