@@ -3,8 +3,19 @@
  *
  * 1. Take the oldest shipment of each lane and table. 2. Put each: `created`, or `exists` – then an earlier try got this far
  * and was killed; same key, same content. 3. Confirm those that succeeded. 4. With `ship.bandwidth`, one at a time, and pause
- * until the rate has let it through. 5. After a failure wait, longer each time, and
- * go on for ever: messages wait safely in the log. The store is opened here too, so that an agent starts without a network.
+ * until the rate has let it through. 5. After a failure wait, longer each time and as long as the store asks, and go on for
+ * ever: messages wait safely in the log. The store is opened here too, so that an agent starts without a network.
+ *
+ * | what happens                                    | what it means                        | heals by itself |
+ * |-------------------------------------------------|--------------------------------------|-----------------|
+ * | 5xx, SlowDown, time-outs, resets, portals       | not known whether it landed: again   | yes             |
+ * | an answer that was lost, then 412               | it had landed: confirmed             | yes             |
+ * | RequestTimeTooSkewed                            | the next one has the server's time   | yes             |
+ * | expired or wrong credentials, denied            | the operator must mend it            | no              |
+ * | no such bucket, another region                  | the operator must mend it            | no              |
+ * | quota reached                                   | somebody must make room              | no              |
+ *
+ * What does not heal by itself is tried for ever, too, with the store opened anew, so that renewed credentials are taken up.
  */
 import type { Clock } from '@varve/common/clock.js';
 import { planBackoffMs } from '@varve/common/backoff.js';
@@ -21,6 +32,8 @@ import { UploadGate } from './upload-gate.js';
 
 const uploadsMax = 4;
 const uploadBackoff = { firstMs: 1_000, maxMs: 60_000 };
+/** What a store may ask for. */
+const retryAfterMsMax = 900_000;
 
 export interface ShipperState {
   readonly storeReachable: boolean;
@@ -119,7 +132,7 @@ export class Shipper {
       const failure = await this.#shipOnce();
       if (failure) {
         this.#report(failure);
-        await clock.sleep(planBackoffMs(++attempt, uploadBackoff, random()), signal);
+        await clock.sleep(planRetryMs(failure, ++attempt, random()), signal);
         continue;
       }
       attempt = 0;
@@ -140,8 +153,9 @@ export class Shipper {
       this.#recover();
       return undefined;
     } catch (error) {
-      if (error instanceof Failure) return error;
-      throw error;
+      if (!(error instanceof Failure)) throw error;
+      if (error.kind === 'config') this.#letGoOfStore();
+      return error;
     }
   }
 
@@ -159,6 +173,12 @@ export class Shipper {
     onConfirmed();
   }
 
+  /** The next attempt opens it anew: with the credentials and the names that hold then. */
+  #letGoOfStore(): void {
+    this.#store?.close();
+    this.#store = undefined;
+  }
+
   #recover(): void {
     if (this.#state.problem) this.#options.logger.info('shipping goes on');
     if (this.#state.storeReachable && !this.#state.problem) return;
@@ -167,8 +187,8 @@ export class Shipper {
   }
 
   #report(failure: Failure): void {
-    const { message, hint, kind, code } = failure;
-    const healsItself = kind === 'transient';
+    const { message, hint, code } = failure;
+    const healsItself = isSelfHealing(failure);
     // Once per change: an outage of a week is not a line a minute.
     if (this.#state.problem?.message !== message)
       this.#options.logger.warn(
@@ -177,4 +197,14 @@ export class Shipper {
       );
     this.#state = { ...this.#state, storeReachable: false, problem: { message, hint, healsItself } };
   }
+}
+
+/** A full store is transient where it is written to, but somebody must make room. */
+function isSelfHealing({ kind, code }: Failure): boolean {
+  return kind === 'transient' && code !== 'disk_full';
+}
+
+/** What the store asked for comes on top of the jitter, so that all who were sent away do not come back together. */
+export function planRetryMs({ retryAfterMs = 0 }: Failure, attempt: number, random: number): number {
+  return Math.min(retryAfterMs, retryAfterMsMax) + planBackoffMs(attempt, uploadBackoff, random);
 }
