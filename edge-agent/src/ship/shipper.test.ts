@@ -143,10 +143,10 @@ test('the pause after a failure', () => {
 
 test('with a clock that is wrong the next request has the time of the store', async (context) => {
   const shipping = await Shipping.start(context, { entries: entries.slice(0, 1) });
-  const date = 'Fri, 01 Jan 2100 00:00:00 GMT';
+  const date = 'Fri, 01 Jan 2100 00:00:30 GMT';
   shipping.server.answers.push({ status: 403, code: 'RequestTimeTooSkewed', headers: { date } });
   await shipping.shipAll();
-  assert.match(String(shipping.server.headers.at(-1)?.['x-amz-date']), /^21000101T0000/);
+  assert.match(String(shipping.server.headers.at(-1)?.['x-amz-date']), /^21000101T00/);
 });
 
 test('credentials that are renewed while the agent runs are taken up', async (context) => {
