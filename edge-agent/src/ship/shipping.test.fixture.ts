@@ -111,7 +111,8 @@ export class Shipping {
   async shipAll(): Promise<void> {
     const stop = new AbortController();
     const running = this.shipper.run(stop.signal);
-    for (let tries = 0; tries < 2_000 && this.outbox.entries.length > 0; tries++) await systemClock.sleep(5);
+    const isDone = () => this.outbox.entries.length === 0 && this.shipper.state().storeReachable;
+    for (let tries = 0; tries < 2_000 && !isDone(); tries++) await systemClock.sleep(5);
     const state = this.shipper.state();
     stop.abort();
     await running;
