@@ -20,6 +20,7 @@ import { nameEpoch, startEdgeLog } from './log/start-edge-log.js';
 import { createEdgeMetrics } from './metrics.js';
 import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
+import { remakeShipment } from './ship/remake-shipment.js';
 import { Shipper } from './ship/shipper.js';
 import { MqttSource } from './source/mqtt-source.js';
 import { StatusPublisher } from './status/status-publisher.js';
@@ -46,6 +47,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const log = countedLog(await startEdgeLog({ dataDir, agent, newEpoch }), metrics);
   const outbox = await Outbox.open(dataDir, log);
   const encoder = new ParquetEncoder(clock);
+  const router = new Router(config.streams);
+  const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
   const proof = {
     access: 'put-only',
     probeKey: (uuid: string) => agentProbeKey(agent, uuid),
@@ -56,6 +59,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     schedule: config.ship.schedule,
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
+    remake: (entry) => remakeShipment(entry, shipping),
     isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
     onConfirmed: () => {
@@ -65,8 +69,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     onReachable: () => publisher.wake(),
   });
   const pump = new Pump({
-    ...{ agent, log, encoder, outbox, clock, logger, metrics },
-    router: new Router(config.streams),
+    ...shipping,
     policy: config.ship,
     onStaged: () => shipper.wake(),
   });

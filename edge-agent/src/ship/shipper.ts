@@ -48,6 +48,8 @@ export interface ShipperOptions {
   readonly agent: string;
   readonly epoch: string;
   readonly outbox: Outbox;
+  /** Makes a shipment again whose file is damaged. */
+  readonly remake: (entry: OutboxEntry) => Promise<OutboxEntry>;
   /** Opens the store and proves it; called again until it succeeds. */
   readonly openStore: () => Promise<Store>;
   readonly clock: Clock;
@@ -159,8 +161,9 @@ export class Shipper {
     }
   }
 
-  async #ship(store: Store, entry: OutboxEntry): Promise<void> {
-    const { agent, epoch, outbox, clock, metrics, onConfirmed } = this.#options;
+  async #ship(store: Store, planned: OutboxEntry): Promise<void> {
+    const { agent, epoch, outbox, remake, clock, metrics, onConfirmed } = this.#options;
+    const entry = (await outbox.hasWhole(planned)) ? planned : await remake(planned);
     const { lane, database, table, seq, file, bytes } = entry;
     const key = formatInboxKey({ agent, epoch, lane, database, table, seq });
     this.#rate.spend(bytes);

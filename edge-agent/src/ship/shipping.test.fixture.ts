@@ -79,6 +79,7 @@ export class Shipping {
       ...{ schedule: undefined, bytesPerSecondMax: undefined },
       metrics: createEdgeMetrics(createRegistry(() => 0)),
       isLogDrained: () => true,
+      remake: () => assert.fail('no file is damaged'),
       openStore: () =>
         Promise.resolve(
           S3Store.open({ url: 's3://bucket/lake', endpoint, pathStyle: true }, { clock: storeClock }),
@@ -96,6 +97,7 @@ export class Shipping {
     const confirmed: number[] = [];
     const outbox = await Outbox.open(directory, {
       opened: { outbox: entries } as unknown as LogState,
+      replace: () => Promise.resolve(),
       confirm: (id) => Promise.resolve(void confirmed.push(id)),
     });
     for (const { file, id, bytes } of entries) writeFileSync(outbox.pathOf(file), Buffer.alloc(bytes, id));
