@@ -65,6 +65,8 @@ export interface FailureDetail {
   /** What the person who reads it can do next, in one sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** How long the other side asked to be left alone. */
+  readonly retryAfterMs?: number | undefined;
   /** Extra members for the problem document and the log line: positions, names, keys. No secrets. */
   readonly facts?: Readonly<Record<string, unknown>>;
 }
@@ -75,6 +77,7 @@ export class Failure extends Error {
   readonly code: FailureCode;
   readonly kind: FailureKind;
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
   readonly facts: Readonly<Record<string, unknown>>;
 
   constructor(code: FailureCode, message: string, detail: FailureDetail = {}) {
@@ -82,6 +85,7 @@ export class Failure extends Error {
     this.code = code;
     this.kind = failureTable[code].kind;
     this.hint = detail.hint;
+    this.retryAfterMs = detail.retryAfterMs;
     this.facts = detail.facts ?? {};
   }
 

@@ -40,6 +40,12 @@ export function parseSizeBytes(text: string): number | undefined {
   return number === undefined || unitBytes === undefined ? undefined : Math.floor(Number(number) * unitBytes);
 }
 
+/** `64KB/s` → 64000. Undefined where the text is no rate. */
+export function parseBytesPerSecond(text: string): number | undefined {
+  const [, size] = /^(.+?)\s*\/\s*s$/.exec(text.trim()) ?? [];
+  return size === undefined ? undefined : parseSizeBytes(size);
+}
+
 function fromText<T>(parse: (text: string) => T | undefined, expected: string) {
   return z.string({ error: `write ${expected}` }).transform((text, context): T => {
     const value = parse(text);
@@ -63,6 +69,16 @@ export function sizeBytes({ minBytes = 1 } = {}) {
     (bytes) => bytes >= minBytes,
     {
       error: `is too small: write at least ${minBytes}B`,
+    },
+  );
+}
+
+/** Yields bytes per second. */
+export function bytesPerSecond({ minBytes = 1 } = {}) {
+  return fromText(parseBytesPerSecond, 'a rate such as 64KB/s or 2MB/s').refine(
+    (bytes) => bytes >= minBytes,
+    {
+      error: `is too small: write at least ${minBytes}B/s`,
     },
   );
 }

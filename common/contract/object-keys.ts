@@ -34,6 +34,7 @@ export interface TableName {
 export const inboxPrefix = 'inbox/';
 export const tablesPrefix = 'tables/';
 export const quarantinePrefix = 'quarantine/';
+export const agentsPrefix = 'agents/';
 export const probePrefix = 'probe/';
 export const defaultDatabase = 'main';
 export const firstSeq = 1;
@@ -77,7 +78,13 @@ export function parseInboxKey(key: string): InboxKey | undefined {
 }
 
 export function agentStatusKey(agent: string): string {
-  return `agents/${requireKeyPart('agent', agent)}/status.json`;
+  return `${agentsPrefix}${requireKeyPart('agent', agent)}/status.json`;
+}
+
+/** The agent whose status stands there, or undefined for any other key. */
+export function parseAgentStatusKey(key: string): string | undefined {
+  const agent = /^agents\/([^/]+)\/status\.json$/.exec(key)?.[1];
+  return agent !== undefined && keyPartPattern.test(agent) ? agent : undefined;
 }
 
 /** Where an inbox object (any key below `inbox/`, well formed or not) is put when it breaks the contract. */
@@ -134,5 +141,5 @@ export function probeKey(uuid: string): string {
 
 /** For agents, who may write only below their own prefixes. */
 export function agentProbeKey(agent: string, uuid: string): string {
-  return `agents/${requireKeyPart('agent', agent)}/probe/${uuid}`;
+  return `${agentsPrefix}${requireKeyPart('agent', agent)}/probe/${uuid}`;
 }

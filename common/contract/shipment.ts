@@ -11,6 +11,7 @@
  * | varve.tags               | JSON array of the tag columns' names, in sort order          |
  * | varve.original_names     | JSON object, column → name before folding; `{}` when none    |
  * | varve.log_first, .log_last | first and last log sequence whose messages are in the file |
+ * | varve.lost_rows          | decimal integer, absent when 0: rows that were in this shipment before the agent lost its file and made it again from what its log still had; the file may be empty then |
  *
  * Columns: `time` INT64 TIMESTAMP(MICROS, UTC) not null; tags BYTE_ARRAY STRING; fields DOUBLE, INT64, BOOLEAN or
  * BYTE_ARRAY STRING. Rows are sorted by tags, then time; rows with one (tags, time) stand in the order they came in.
@@ -27,6 +28,8 @@ export interface ShipmentMetadata extends InboxKey {
   readonly originalNames: Readonly<Record<string, string>>;
   readonly firstLogSeq: number;
   readonly lastLogSeq: number;
+  /** Absent: none. */
+  readonly lostRows?: number | undefined;
 }
 
 export function formatShipmentMetadata(metadata: ShipmentMetadata): Map<string, string> {
@@ -43,6 +46,7 @@ export function formatShipmentMetadata(metadata: ShipmentMetadata): Map<string, 
     ['varve.original_names', JSON.stringify(metadata.originalNames)],
     ['varve.log_first', String(metadata.firstLogSeq)],
     ['varve.log_last', String(metadata.lastLogSeq)],
+    ...(metadata.lostRows ? ([['varve.lost_rows', String(metadata.lostRows)]] as const) : []),
   ]);
 }
 
@@ -76,6 +80,7 @@ const metadataSchema = z
     'varve.original_names': jsonText(z.record(z.string(), z.string())),
     'varve.log_first': integerText,
     'varve.log_last': integerText,
+    'varve.lost_rows': integerText.optional(),
   })
   .transform((raw): ShipmentMetadata => ({
     agent: raw['varve.agent'],
@@ -89,6 +94,7 @@ const metadataSchema = z
     originalNames: raw['varve.original_names'],
     firstLogSeq: raw['varve.log_first'],
     lastLogSeq: raw['varve.log_last'],
+    lostRows: raw['varve.lost_rows'],
   }));
 
 /** Reads the metadata back. @throws Failure `shipment_invalid`, naming every key that is missing or wrong */

@@ -3,16 +3,22 @@
  *
  * `answers` is consumed from the front, one per request; when it is empty the server is sound.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { nameUploadRequest, PlantedUploads, type PlantedEffect } from './planted-s3-uploads.js';
 
 export type PlantedAnswer =
-  | { readonly status: number; readonly code?: string | undefined }
+  | {
+      readonly status: number;
+      readonly code?: string | undefined;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   /** With status 200 and nothing else: captive portals, and what DeleteObjects could not delete. */
   | { readonly text: string }
   /** The connection is reset before the request takes effect. */
   | 'reset'
+  /** The connection is reset in the middle of the request's body. */
+  | 'cut'
   /** The request takes effect, then the connection is reset. */
   | 'answer lost'
   /** The request takes effect, and the answer is 412. */
@@ -27,6 +33,8 @@ export interface PlantedS3Server {
   readonly answers: PlantedAnswer[];
   /** `GET /bucket/key` or, of multipart uploads, `part 3 /bucket/key`; in the order they came. */
   readonly requests: string[];
+  /** Of the requests. */
+  readonly headers: IncomingHttpHeaders[];
   readonly objects: Map<string, Buffer>;
   readonly uploads: PlantedUploads;
   close(): void;
@@ -35,12 +43,23 @@ export interface PlantedS3Server {
 export async function startPlantedS3Server(): Promise<PlantedS3Server> {
   const answers: PlantedAnswer[] = [];
   const requests: string[] = [];
+  const headers: IncomingHttpHeaders[] = [];
   const objects = new Map<string, Buffer>();
   const uploads = new PlantedUploads(objects);
   const server = createServer((request, response) => {
-    void readBody(request).then((body) => {
+    const note = () => {
       const method = request.method ?? '';
       requests.push(`${nameUploadRequest(method, queryOf(request)) ?? method} ${pathOf(request)}`);
+      headers.push(request.headers);
+    };
+    if (answers[0] === 'cut') {
+      answers.shift();
+      note();
+      request.once('data', () => request.socket.resetAndDestroy());
+      return;
+    }
+    void readBody(request).then((body) => {
+      note();
       answer(answers.shift() ?? 'sound', { request, response, body, objects, uploads });
     });
   });
@@ -50,7 +69,7 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
     server.close();
     server.closeAllConnections();
   };
-  return { endpoint, answers, requests, objects, uploads, close };
+  return { endpoint, answers, requests, headers, objects, uploads, close };
 }
 
 interface Exchange {
@@ -63,7 +82,7 @@ interface Exchange {
 
 function answer(planted: PlantedAnswer, exchange: Exchange): void {
   const { request, response } = exchange;
-  if (planted === 'silence') return;
+  if (planted === 'silence' || planted === 'cut') return;
   if (planted === 'reset') request.socket.resetAndDestroy();
   else if (planted === 'half') answerHalf(exchange);
   else if (planted === 'sound') answerSoundly(exchange);
@@ -74,7 +93,7 @@ function answer(planted: PlantedAnswer, exchange: Exchange): void {
     takeEffect(exchange);
     answerError(response, 412, 'PreconditionFailed');
   } else if ('text' in planted) response.writeHead(200).end(planted.text);
-  else answerError(response, planted.status, planted.code);
+  else answerError(response, planted.status, planted.code, planted.headers);
 }
 
 function answerSoundly(exchange: Exchange): void {
@@ -117,8 +136,13 @@ function answerHalf({ request, response, objects }: Exchange): void {
   response.write(content.subarray(0, content.length / 2), () => request.socket.resetAndDestroy());
 }
 
-function answerError(response: ServerResponse, status: number, code?: string): void {
-  response.writeHead(status, { 'content-type': 'application/xml' });
+function answerError(
+  response: ServerResponse,
+  status: number,
+  code?: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { ...headers, 'content-type': 'application/xml' });
   response.end(code === undefined ? '' : `<Error><Code>${code}</Code><Message>planted</Message></Error>`);
 }
 

@@ -3,6 +3,8 @@
  *
  * Checksums are sent "when required" only: the SDK's default trailers are refused or stored as content by other servers.
  *
+ * Files of credentials are read anew for every client: opening the store again takes up what an operator has renewed.
+ *
  * Bounds: sockets per client (an upload over 2 MiB, which waits for `100 Continue` before it sends, has its own), the
  * time to connect, the time a connection may be silent, and every request as a whole.
  */
@@ -43,12 +45,15 @@ export function createS3Clients(config: StoreConfig): S3Clients {
 }
 
 function toClientConfig({ endpoint, region = defaultRegion, pathStyle }: StoreConfig): S3ClientConfig {
+  // Goes through to the credential providers, which otherwise remember a file for as long as the process lives.
+  const credentialFiles = { ignoreCache: true };
   const agent = { keepAlive: true, maxSockets: socketsMax };
   return {
     region,
     ...(endpoint !== undefined && { endpoint }),
     forcePathStyle: pathStyle,
     logger: silent,
+    ...credentialFiles,
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {

@@ -132,8 +132,18 @@ export function s3Failure(error: unknown, doing: string): Failure {
   const { code, hint } = judgeS3Answer(name, status);
   return new Failure(code, `could not ${doing}: ${describe(error)}`, {
     hint,
+    retryAfterMs: retryAfterOf(error),
     ...(status === undefined ? { cause: error } : { facts: { answer: name, http_status: status } }),
   });
+}
+
+/** What the answer's `Retry-After` says, in ms: seconds, or a date, which is held against the answer's own `Date`. */
+function retryAfterOf(error: unknown): number | undefined {
+  const { headers = {} } = (error as { $response?: { headers?: Record<string, string> } }).$response ?? {};
+  const text = headers['retry-after'];
+  if (text === undefined) return undefined;
+  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.parse(headers['date'] ?? '');
+  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
 }
 
 /** The `Code` of the answer. Where completing a multipart upload takes long it comes in a body behind status 200. */

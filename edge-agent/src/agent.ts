@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@varve/common/clock.js';
-import { agentProbeKey } from '@varve/common/contract/object-keys.js';
+import { agentProbeKey, agentStatusKey } from '@varve/common/contract/object-keys.js';
 import { listen } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
@@ -20,9 +20,12 @@ import { nameEpoch, startEdgeLog } from './log/start-edge-log.js';
 import { createEdgeMetrics } from './metrics.js';
 import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
+import { remakeShipment } from './ship/remake-shipment.js';
 import { Shipper } from './ship/shipper.js';
 import { MqttSource } from './source/mqtt-source.js';
+import { StatusPublisher } from './status/status-publisher.js';
 import { createStatusServer } from './status/status-server.js';
+import { readStatus } from './status/status.js';
 
 export interface AgentOptions {
   readonly config: EdgeConfig;
@@ -44,6 +47,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const log = countedLog(await startEdgeLog({ dataDir, agent, newEpoch }), metrics);
   const outbox = await Outbox.open(dataDir, log);
   const encoder = new ParquetEncoder(clock);
+  const router = new Router(config.streams);
+  const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
   const proof = {
     access: 'put-only',
     probeKey: (uuid: string) => agentProbeKey(agent, uuid),
@@ -53,13 +58,18 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const shipper = new Shipper({
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     schedule: config.ship.schedule,
+    bytesPerSecondMax: config.ship.bytesPerSecondMax,
+    remake: (entry) => remakeShipment(entry, shipping),
     isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
-    onConfirmed: () => pump.wake(),
+    onConfirmed: () => {
+      pump.wake();
+      publisher.wake();
+    },
+    onReachable: () => publisher.wake(),
   });
   const pump = new Pump({
-    ...{ agent, log, encoder, outbox, clock, logger, metrics },
-    router: new Router(config.streams),
+    ...shipping,
     policy: config.ship,
     onStaged: () => shipper.wake(),
   });
@@ -71,6 +81,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       }),
   );
   const status = { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, metrics };
+  const publisher = new StatusPublisher({
+    ...{ key: agentStatusKey(agent), clock, logger },
+    read: () => readStatus(status),
+    reachableStore: () => shipper.reachableStore(),
+    isLineOpen: () => shipper.isLineOpen,
+  });
   const server = createStatusServer({ logger, registry, log, status });
 
   try {
@@ -78,6 +94,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
     await runLoops(signal, [
       (stop) => shipper.run(stop),
+      (stop) => publisher.run(stop),
       (stop) => encoder.run(stop),
       (stop) => pump.run(stop),
       ...sources.map((source) => (stop: AbortSignal) => source.run(stop)),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { ConfigProblem } from '@varve/common/config/read-config.js';
 import { isFailure } from '@varve/common/errors.js';
-import { readEdgeConfig, type EdgeConfig } from './config.js';
+import { planShipBytesMax, readEdgeConfig, type EdgeConfig } from './config.js';
 
 const example = `agent: press-hall-3
 data_dir: ./data
@@ -51,7 +51,10 @@ async function problems(context: TestContext, text: string, assignments: string[
 test('the example of the design is right as it stands', async (context) => {
   const config = await read(context, example);
   assert.equal(config.agent, 'press-hall-3');
-  assert.deepEqual(config.ship, { everyMs: 10_000, rowsMax: 100_000, schedule: undefined });
+  assert.deepEqual(config.ship, {
+    ...{ everyMs: 10_000, rowsMax: 100_000, bytesMax: 16_000_000 },
+    ...{ bytesPerSecondMax: undefined, schedule: undefined },
+  });
   assert.equal(config.sources[0]?.clientId, 'varve-press-hall-3-plant');
   assert.match(config.store.url, /^\/.*\/lake$/, 'beside the file');
   assert.deepEqual(config.streams[0]?.topic.tags, ['site', 'device']);
@@ -93,6 +96,9 @@ const single: [what: string, from: string, to: string, message: RegExp][] = [
   ['a duration without a unit', 'every: 10s', 'every: 10', /ship\.every: write a duration such as/],
   ['a duration out of range', 'every: 10s', 'every: 1ms', /ship\.every: is out of range/],
   ['a schedule', 'every: 10s', 'schedule: at two', /ship\.schedule: is no cron expression/],
+  ['a size without a unit', 'every: 10s', 'max_bytes: 5000000', /ship\.max_bytes: write a size such as/],
+  ['a size that is no window', 'every: 10s', 'max_bytes: 1KB', /ship\.max_bytes: is too small/],
+  ['a bandwidth', 'every: 10s', 'bandwidth: 64KB', /ship\.bandwidth: .*write a rate such as 64KB\/s/],
   ['a topic filter', '"plant/#"', '"plant/#/x"', /not an MQTT topic filter/],
   ['a topic template', '{device}', '{Device No}', /write \{device_no\}/],
   ['another format', 'format: json', 'format: xml', /write json/],
@@ -109,7 +115,7 @@ for (const [what, from, to, message] of single)
 
 test('--set goes over the file, and its mistakes are told too', async (context) => {
   const config = await read(context, example, { assignments: ['ship.every=2s', 'ship.max_rows=5'] });
-  assert.deepEqual(config.ship, { everyMs: 2_000, rowsMax: 5, schedule: undefined });
+  assert.deepEqual([config.ship.everyMs, config.ship.rowsMax], [2_000, 5]);
   assert.match((await problems(context, example, ['ship.max_rows=many']))[0] ?? '', /ship\.max_rows/);
   assert.match((await problems(context, example, ['nonsense']))[0] ?? '', /--set/);
 });
@@ -125,4 +131,12 @@ test('${ENV} is replaced, with a default where one is written, and named where i
 
 test('broken YAML is one problem with its line', async (context) => {
   assert.match((await problems(context, 'agent: a\n  b: [\n'))[0] ?? '', /^\d+ : is not valid YAML/);
+});
+
+test('a window is bounded by what goes over the line in a minute', async (context) => {
+  const config = await read(context, example, { assignments: ['ship.bandwidth=64KB/s'] });
+  assert.deepEqual([config.ship.bytesPerSecondMax, config.ship.bytesMax], [64_000, 3_840_000]);
+  assert.equal(planShipBytesMax(undefined), 16_000_000);
+  assert.equal(planShipBytesMax(1_000), 64_000);
+  assert.equal(planShipBytesMax(1e9), 16_000_000);
 });

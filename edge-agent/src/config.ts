@@ -10,7 +10,13 @@ import {
   type ConfigSource,
 } from '@varve/common/config/read-config.js';
 import { isS3Url, storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
-import { durationMs, listenAddress, sizeBytes, type ListenAddress } from '@varve/common/config/units.js';
+import {
+  bytesPerSecond,
+  durationMs,
+  listenAddress,
+  sizeBytes,
+  type ListenAddress,
+} from '@varve/common/config/units.js';
 import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
@@ -62,6 +68,10 @@ export interface EdgeConfig {
   readonly ship: {
     readonly everyMs: number;
     readonly rowsMax: number;
+    /** Of a window in memory; the files made of it are smaller. */
+    readonly bytesMax: number;
+    /** Uploads stay within this rate on average; absent: as fast as it goes. */
+    readonly bytesPerSecondMax: number | undefined;
     /** Cron expression of the times at which uploads begin; absent: at once. */
     readonly schedule: string | undefined;
   };
@@ -130,6 +140,9 @@ const keyPart = z.string({ error: 'give the agent a name, unique in the store' }
   error: 'use a-z, 0-9, - and _, at most 63 characters, such as press-hall-3',
 });
 
+const shipBytesMin = 64_000;
+const shipBytesDefault = 16_000_000;
+
 export const edgeSchema = z.strictObject({
   agent: keyPart,
   data_dir: z.string().min(1).default('./data'),
@@ -152,6 +165,8 @@ export const edgeSchema = z.strictObject({
     .strictObject({
       every: durationMs({ minMs: 100, maxMs: 86_400_000 }).default(10_000),
       max_rows: z.int().min(1).max(1_000_000).default(100_000),
+      max_bytes: sizeBytes({ minBytes: shipBytesMin }).optional(),
+      bandwidth: bytesPerSecond({ minBytes: 1_000 }).optional(),
       schedule: z
         .string()
         .refine(isCronExpression, {
@@ -215,7 +230,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       fields: stream.fields ? new Map(Object.entries(stream.fields)) : undefined,
     })),
     store,
-    ship: { everyMs: raw.ship.every, rowsMax: raw.ship.max_rows, schedule: raw.ship.schedule },
+    ship: shapeShip(raw.ship),
     group: {
       messagesMax: raw.log.group.max_messages,
       bytesMax: raw.log.group.max_size,
@@ -223,6 +238,28 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
     },
     listen: raw.status.listen,
   };
+}
+
+function shapeShip({
+  every,
+  max_rows,
+  max_bytes,
+  bandwidth,
+  schedule,
+}: RawConfig['ship']): EdgeConfig['ship'] {
+  return {
+    everyMs: every,
+    rowsMax: max_rows,
+    bytesMax: max_bytes ?? planShipBytesMax(bandwidth),
+    bytesPerSecondMax: bandwidth,
+    schedule,
+  };
+}
+
+/** Over a narrow line shipments are small: a minute's worth at most, so that the pause after one is no longer. */
+export function planShipBytesMax(bytesPerSecondMax: number | undefined): number {
+  if (bytesPerSecondMax === undefined) return shipBytesDefault;
+  return Math.max(shipBytesMin, Math.min(shipBytesDefault, bytesPerSecondMax * 60));
 }
 
 function shapeSource(agent: string, name: string, raw: RawConfig['sources'][string]): SourceConfig {

@@ -42,6 +42,11 @@ export function createEdgeMetrics(registry: Registry) {
       labelNames: ['table'] as const,
       registers,
     }),
+    shipmentsRemade: counter(
+      'shipments_remade_total',
+      'Shipments whose file was damaged, made again from the log',
+    ),
+    rowsLost: counter('rows_lost_total', 'Rows of damaged shipments that the log did not have any more'),
     shippedBytes: counter('shipped_bytes_total', 'Bytes of confirmed shipments'),
     logBytes: new Gauge({ name: 'varve_edge_log_bytes', help: 'Bytes of the log on disk', registers }),
     outboxShipments: new Gauge({

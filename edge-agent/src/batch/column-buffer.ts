@@ -9,12 +9,19 @@ const firstCapacity = 256;
 export class TextDictionary {
   readonly values: string[] = [];
   readonly #codes = new Map<string, number>();
+  #chars = 0;
+
+  /** Of all texts together. */
+  get chars(): number {
+    return this.#chars;
+  }
 
   codeOf(text: string): number {
     const known = this.#codes.get(text);
     if (known !== undefined) return known;
     const code = this.values.push(text) - 1;
     this.#codes.set(text, code);
+    this.#chars += text.length;
     return code;
   }
 }

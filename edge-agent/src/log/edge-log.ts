@@ -100,6 +100,9 @@ export interface EdgeLog {
   /** Returns the new outbox entries, with dead letters dropped to stay within the bound. Durable when it resolves. */
   stage(request: StageRequest): Promise<{ entries: OutboxEntry[]; deadLettersDropped: number }>;
 
+  /** The shipment of this id has another file from now on. Durable when it resolves. */
+  replace(entry: OutboxEntry): Promise<void>;
+
   /** The store has this shipment. Forgets it, and the blocks that nothing needs any more. */
   confirm(outboxId: number): Promise<void>;
 

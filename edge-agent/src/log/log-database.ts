@@ -142,6 +142,7 @@ const statementTexts = {
       INSERT INTO dead_letters VALUES (@seq, @source, @topic, @payload, @code, @reason, @arrivedMs)`,
   // The end is remembered too: when all blocks are gone, numbers must not start again.
   setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq)',
+  replaceOutbox: 'UPDATE outbox SET file = @file, row_count = @rowCount, bytes = @bytes WHERE id = @id',
   deleteOutbox: 'DELETE FROM outbox WHERE id = ?',
   // By the primary key, so that a long backlog is not read through for every confirmation.
   deletableBelow: `

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
-import type { NewBlock, StageRequest } from './edge-log.js';
+import type { NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
 import { SqliteLog, type SqliteLogOptions } from './sqlite-log.js';
 
 assert(parentPort, 'this file runs as a worker thread');
@@ -22,6 +22,7 @@ serveCalls(parentPort, {
   append: (blocks: NewBlock[]) => opened().append(blocks),
   read: (fromSeq: number, bytesMax: number) => opened().read(fromSeq, bytesMax),
   stage: (request: StageRequest) => opened().stage(request),
+  replace: (entry: OutboxEntry) => opened().replace(entry),
   confirm: (outboxId: number) => opened().confirm(outboxId),
   deadLetters: (limit: number) => opened().deadLetters(limit),
   sizes: () => opened().sizes(),

@@ -115,6 +115,10 @@ export class SqliteLog {
     );
   }
 
+  replace({ id, file, rowCount, bytes }: OutboxEntry): void {
+    asFailures(() => this.#statements.replaceOutbox.run({ id, file, rowCount, bytes }));
+  }
+
   confirm(outboxId: number): void {
     const { deleteOutbox, deletableBelow, deleteBlocks } = this.#statements;
     asFailures(() =>

@@ -39,6 +39,7 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     read: (fromSeq, bytesMax) => thread.call('read', [fromSeq, bytesMax]) as Promise<StoredBlock[]>,
     stage: (request) =>
       thread.call('stage', [request]) as Promise<{ entries: OutboxEntry[]; deadLettersDropped: number }>,
+    replace: (entry) => thread.call('replace', [entry]) as Promise<void>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
     sizes: () => thread.call('sizes', []) as Promise<LogSizes>,

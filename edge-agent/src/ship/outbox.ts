@@ -2,27 +2,31 @@
  * The outbox: finished shipments that the store has not confirmed, as files in `data_dir/outbox` and rows of the log.
  *
  * A file is written before its row, and deleted after it: a file without a row is what a crash left, and is removed at the
- * start. Bounded: while it is full no window closes, and messages wait in the log, which is where the room is.
+ * start. A row whose file is gone or has another size is what a bad disk left: `remakeShipment` makes it again. Bounded: while it is full no window closes, and messages wait in the log, which is where the room is.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemCodeOf } from '@varve/common/errors.js';
+import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
 
 const shipmentsMax = 128;
 const bytesMax = 256_000_000;
 
+type OutboxLog = Pick<EdgeLog, 'confirm' | 'replace'>;
+
 export class Outbox {
   readonly #directory: string;
-  readonly #log: Pick<EdgeLog, 'confirm'>;
+  readonly #log: OutboxLog;
   #entries: readonly OutboxEntry[];
 
-  private constructor(directory: string, log: Pick<EdgeLog, 'confirm'>, entries: readonly OutboxEntry[]) {
+  private constructor(directory: string, log: OutboxLog, entries: readonly OutboxEntry[]) {
     this.#directory = directory;
     this.#log = log;
     this.#entries = entries;
   }
 
-  static async open(dataDir: string, log: Pick<EdgeLog, 'confirm' | 'opened'>): Promise<Outbox> {
+  static async open(dataDir: string, log: OutboxLog & Pick<EdgeLog, 'opened'>): Promise<Outbox> {
     const directory = join(dataDir, 'outbox');
     await mkdir(directory, { recursive: true });
     const entries = log.opened.outbox;
@@ -52,6 +56,24 @@ export class Outbox {
   /** Removes files that never got a row. */
   async discard(shipments: readonly StagedShipment[]): Promise<void> {
     for (const { file } of shipments) await rm(this.pathOf(file), { force: true });
+  }
+
+  /** Whether the shipment's file is there, with as many bytes as it was given. */
+  async hasWhole({ file, bytes }: OutboxEntry): Promise<boolean> {
+    try {
+      return (await stat(this.pathOf(file))).size === bytes;
+    } catch (error) {
+      if (systemCodeOf(error) === 'ENOENT') return false;
+      throw fileFailure(error, `look at ${this.pathOf(file)}`);
+    }
+  }
+
+  /** `entry` is one of `entries` with another file: takes the row over to it, then removes the old file. */
+  async replace(entry: OutboxEntry): Promise<void> {
+    const before = this.#entries.find(({ id }) => id === entry.id);
+    await this.#log.replace(entry);
+    this.#entries = this.#entries.map((other) => (other.id === entry.id ? entry : other));
+    if (before) await rm(this.pathOf(before.file), { force: true });
   }
 
   /** The store has it: forgets the row, then the file. */

@@ -2,11 +2,10 @@
  * The pump: reads the log from the position on, fills the window, and closes it into shipments.
  *
  * 1. Read blocks and decode them into the window, while it has room. 2. When the window is due – `ship.every` since its
- * first message, or `ship.max_rows` – and the outbox has room: encode each table's batch into a file, durably. 3. In one
+ * first message, or `ship.max_rows`, or `ship.max_bytes` – and the outbox has room: encode each table's batch into a file, durably. 3. In one
  * transaction take the shipments' numbers, record the dead letters, and move the position behind the window: this is the
  * commit point. Killed before it, the next start reads the same messages again, and removes the files.
  */
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
@@ -21,6 +20,7 @@ import type { EdgeMetrics } from '../metrics.js';
 import { Wakeup } from '../wakeup.js';
 import type { Outbox } from './outbox.js';
 import { Window, type ClosingPolicy } from './window.js';
+import { writeShipment } from './write-shipment.js';
 
 /** One read of the log: small enough to decode between two packets of the network. */
 const readBytesMax = 256_000;
@@ -151,26 +151,11 @@ export class Pump {
   }
 
   async #encode(window: Window, stream: StreamConfig, batch: TableBatch): Promise<StagedShipment> {
-    const { agent, log, encoder, outbox, clock } = this.#options;
     const way = { lane: liveLane, database: stream.database, table: stream.name };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
-    const columns = batch.finish();
-    const { rowCount, originalNames } = columns;
-    const tags = columns.tags.map(({ name }) => name);
-    const positions = { firstLogSeq: window.firstSeq, lastLogSeq: window.lastSeq };
-    const file = `${randomUUID()}.parquet`;
-    const metadata = {
-      agent,
-      epoch: log.opened.epoch,
-      ...way,
-      seq,
-      rowCount,
-      tags,
-      originalNames,
-      ...positions,
-    };
-    const bytes = await encoder.encode(columns, metadata, outbox.pathOf(file));
-    return { ...way, seq, file, rowCount, bytes, ...positions, stagedMs: clock.nowMs() };
+    const place = { ...way, seq, firstLogSeq: window.firstSeq, lastLogSeq: window.lastSeq };
+    const written = await writeShipment(this.#options, place, batch);
+    return { ...place, ...written, stagedMs: this.#options.clock.nowMs() };
   }
 
   #reportRefused({ deadLetters }: Window): void {

@@ -10,6 +10,8 @@ import type { OpenBatches, Router } from '../decode/router.js';
 export interface ClosingPolicy {
   readonly everyMs: number;
   readonly rowsMax: number;
+  /** Of `estimatedBytes`. Looked at between two reads of the log, so that a window may be that much larger. */
+  readonly bytesMax: number;
 }
 
 /** A window with more refused messages than this closes: they are held in memory until then. */
@@ -37,6 +39,10 @@ export class Window {
     return [...this.batches.values()].reduce((sum, { batch }) => sum + batch.rowCount, 0);
   }
 
+  get estimatedBytes(): number {
+    return [...this.batches.values()].reduce((sum, { batch }) => sum + batch.estimatedBytes, 0);
+  }
+
   take(message: LoggedMessage, router: Router): void {
     this.#lastSeq = message.seq;
     const refusals = router.route(message, this.batches);
@@ -48,12 +54,15 @@ export class Window {
   }
 
   /** How long it may stay open, in ms; 0 when it is due. */
-  dueInMs(monotonicMs: number, { everyMs, rowsMax }: ClosingPolicy): number {
-    if (this.rowCount >= rowsMax || this.deadLetters.length >= deadLettersPerWindowMax) return 0;
-    return Math.max(0, this.openedMs + everyMs - monotonicMs);
+  dueInMs(monotonicMs: number, policy: ClosingPolicy): number {
+    return this.isFull(policy) ? 0 : Math.max(0, this.openedMs + policy.everyMs - monotonicMs);
   }
 
-  isFull({ rowsMax }: ClosingPolicy): boolean {
-    return this.rowCount >= rowsMax || this.deadLetters.length >= deadLettersPerWindowMax;
+  isFull({ rowsMax, bytesMax }: ClosingPolicy): boolean {
+    return (
+      this.rowCount >= rowsMax ||
+      this.deadLetters.length >= deadLettersPerWindowMax ||
+      this.estimatedBytes >= bytesMax
+    );
   }
 }

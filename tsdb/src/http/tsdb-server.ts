@@ -4,6 +4,7 @@
 import { createHttpServer, type FastifyInstance } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
+import { addAgentRoutes } from './agent-routes.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
@@ -21,6 +22,7 @@ export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   const server = createHttpServer({ log, registry, bodyBytesMax });
   addQueryRoutes(server, engine, log);
   addTableRoutes(server, catalog);
+  addAgentRoutes(server, options);
   addStatusRoutes(server, options);
   return server;
 }

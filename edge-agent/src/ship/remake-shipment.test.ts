@@ -1,0 +1,130 @@
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { tableFromIPC } from 'apache-arrow';
+import { readParquet } from 'parquet-wasm';
+import { systemClock } from '@varve/common/clock.js';
+import { silentLogger } from '@varve/common/log.js';
+import { createRegistry } from '@varve/common/metrics.js';
+import { Router } from '../decode/router.js';
+import { parseTopicTemplate } from '../decode/topic-template.js';
+import { encodeShipment } from '../encode/encode-shipment.js';
+import { BlockBuilder } from '../log/block.js';
+import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
+import { SqliteLog } from '../log/sqlite-log.js';
+import { createEdgeMetrics } from '../metrics.js';
+import { Outbox } from './outbox.js';
+import { Pump } from './pump.js';
+import { remakeShipment } from './remake-shipment.js';
+
+const topic = parseTopicTemplate('plant/{device}');
+assert(typeof topic !== 'string');
+const stream = {
+  name: 'environment',
+  database: 'main',
+  topic,
+  format: 'json' as const,
+  time: undefined,
+  fields: undefined,
+};
+
+/** A log with ten messages, and one shipment of them in the outbox. */
+async function stageOne(context: TestContext) {
+  const directory = mkdtempSync(join(tmpdir(), 'varve-remake-'));
+  const sqlite = new SqliteLog({
+    path: join(directory, 'edge.sqlite'),
+    agent: 'press',
+    newEpoch: '20261122t000000z-1',
+  });
+  context.after(() => {
+    sqlite.close();
+    rmSync(directory, { recursive: true });
+  });
+  const block = new BlockBuilder();
+  for (let index = 0; index < 10; index++)
+    block.add({
+      topic: 'plant/press',
+      payload: Buffer.from(`{"a":${index}}`),
+      arrivedMs: 1_000 + index,
+      packetId: 0,
+    });
+  sqlite.append([{ source: 'plant', messageCount: 10, bytes: block.finish() }]);
+  const log: Pick<EdgeLog, 'opened' | 'read' | 'stage' | 'confirm' | 'replace'> = {
+    opened: sqlite.state(),
+    read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
+    stage: (request) => Promise.resolve(sqlite.stage(request)),
+    confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
+    replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
+  };
+  const outbox = await Outbox.open(directory, log);
+  const encoder = {
+    encode: (...[columns, metadata, path]: [...Parameters<typeof encodeShipment>, string]) => {
+      const bytes = encodeShipment(columns, metadata);
+      writeFileSync(path, bytes);
+      return Promise.resolve(bytes.length);
+    },
+  };
+  const metrics = createEdgeMetrics(createRegistry(() => 0));
+  const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
+  const options = { ...parts, clock: systemClock, logger: silentLogger() };
+  const stop = new AbortController();
+  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6 };
+  await new Pump({ ...options, policy, onStaged: () => stop.abort() }).run(stop.signal);
+  const [entry] = outbox.entries;
+  assert(entry);
+  return { directory, sqlite, outbox, options, entry };
+}
+
+type Staged = Awaited<ReturnType<typeof stageOne>>;
+
+function readFile(
+  { outbox }: Staged,
+  { file }: OutboxEntry,
+): { rows: string[]; lostRows: string | undefined } {
+  const bytes = readFileSync(outbox.pathOf(file));
+  const table = tableFromIPC(readParquet(bytes).intoIPCStream());
+  const rows = table.toArray().map((row: unknown) => String(row));
+  // Keys and values stand in the footer as they are.
+  return { rows, lostRows: /varve\.lost_rows[^\d]{1,8}(\d+)/.exec(bytes.toString('latin1'))?.[1] };
+}
+
+test('a file that is whole is known as such', async (context) => {
+  const { outbox, entry } = await stageOne(context);
+  assert(await outbox.hasWhole(entry));
+  truncateSync(outbox.pathOf(entry.file), 100);
+  assert(!(await outbox.hasWhole(entry)));
+  rmSync(outbox.pathOf(entry.file));
+  assert(!(await outbox.hasWhole(entry)));
+});
+
+test('a shipment whose file is damaged is made again from the log, the same', async (context) => {
+  const staged = await stageOne(context);
+  const { outbox, entry, options, sqlite, directory } = staged;
+  const before = readFile(staged, entry);
+  truncateSync(outbox.pathOf(entry.file), 100);
+  const remade = await remakeShipment(entry, options);
+  assert.deepEqual(readFile(staged, remade), before);
+  assert.deepEqual(sqlite.state().outbox, [remade], 'the log knows the new file');
+  assert.deepEqual(outbox.entries, [remade]);
+  assert.deepEqual(readdirSync(join(directory, 'outbox')), [remade.file], 'the damaged one is gone');
+  assert.deepEqual([before.rows.length, before.lostRows], [10, undefined]);
+});
+
+test('what the log has no more is counted in the file, which may be empty', async (context) => {
+  const staged = await stageOne(context);
+  const { outbox, entry, options } = staged;
+  rmSync(outbox.pathOf(entry.file));
+  const emptied = { ...options, log: { ...options.log, read: () => Promise.resolve([]) } };
+  const remade = await remakeShipment(entry, emptied);
+  assert.deepEqual(readFile(staged, remade), { rows: [], lostRows: '10' });
+  assert.equal(remade.rowCount, 0);
+});
+
+test('a stream that is not configured any more makes an empty shipment, and its lane goes on', async (context) => {
+  const staged = await stageOne(context);
+  rmSync(staged.outbox.pathOf(staged.entry.file));
+  const remade = await remakeShipment(staged.entry, { ...staged.options, router: new Router([]) });
+  assert.deepEqual(readFile(staged, remade), { rows: [], lostRows: '10' });
+});

@@ -1,0 +1,79 @@
+/**
+ * A shipment whose file is gone or not whole, made again: its number is taken, so its lane goes on only with a file.
+ *
+ * Blocks stay in the log until the store has what was made of them, so as a rule the same messages make the same rows
+ * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
+ * empty and says just that. If an upload of the first file had landed after all, the key is taken and nothing changes.
+ *
+ * 1. Decode the messages of the shipment anew. 2. Write the file under a new name, durably. 3. The row takes the new file:
+ * killed before it, the next attempt does the same again, and the start removes the file.
+ */
+import { isFailure } from '@varve/common/errors.js';
+import type { Logger } from '@varve/common/log.js';
+import { TableBatch } from '../batch/table-batch.js';
+import type { Router } from '../decode/router.js';
+import { readBlock } from '../log/block.js';
+import type { EdgeLog, OutboxEntry, StoredBlock } from '../log/edge-log.js';
+import type { EdgeMetrics } from '../metrics.js';
+import type { Outbox } from './outbox.js';
+import { Window } from './window.js';
+import { writeShipment, type ShipmentWriter } from './write-shipment.js';
+
+const readBytesMax = 256_000;
+
+export interface RemakeOptions extends ShipmentWriter {
+  readonly log: Pick<EdgeLog, 'opened' | 'read'>;
+  readonly router: Router;
+  readonly outbox: Outbox;
+  readonly logger: Logger;
+  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost'>;
+}
+
+/** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
+export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
+  const { outbox, logger, metrics } = options;
+  const batch = await decodeAgain(entry, options);
+  const lostRows = Math.max(0, entry.rowCount - batch.rowCount);
+  const remade = { ...entry, ...(await writeShipment(options, entry, batch, lostRows)) };
+  await outbox.replace(remade);
+  metrics.shipmentsRemade.inc();
+  metrics.rowsLost.inc(lostRows);
+  const { lane, database, table, seq, firstLogSeq, lastLogSeq, rowCount } = remade;
+  logger[lostRows > 0 ? 'error' : 'warn'](
+    { lane, database, table, seq, firstLogSeq, lastLogSeq, rowCount, lostRows },
+    'the file of a shipment was damaged; it is made again from the log',
+  );
+  return remade;
+}
+
+async function decodeAgain(
+  { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
+  { log, router }: RemakeOptions,
+): Promise<TableBatch> {
+  const window = new Window(0, firstLogSeq);
+  let nextSeq = firstLogSeq;
+  while (nextSeq <= lastLogSeq) {
+    const blocks = await readBlocks(log, nextSeq);
+    if (blocks.length === 0) break;
+    for (const { firstSeq, source, bytes } of blocks) {
+      let seq = firstSeq;
+      for (const message of readBlock(bytes)) {
+        if (seq >= nextSeq && seq <= lastLogSeq) window.take({ ...message, seq, source }, router);
+        seq++;
+      }
+      nextSeq = Math.max(nextSeq, seq);
+    }
+  }
+  const open = window.batches.get(`${database}.${table}`);
+  return open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() });
+}
+
+/** None where the log itself is damaged. */
+async function readBlocks(log: RemakeOptions['log'], fromSeq: number): Promise<StoredBlock[]> {
+  try {
+    return await log.read(fromSeq, readBytesMax);
+  } catch (error) {
+    if (isFailure(error, 'log_corrupt')) return [];
+    throw error;
+  }
+}
