@@ -17,6 +17,10 @@ export interface InstallationOptions {
   readonly streams: Readonly<Record<string, unknown>>;
   /** As `store:` in the configuration; absent: a folder. */
   readonly store?: unknown;
+  /** As `ship:` in the configuration; absent: every 300 ms. */
+  readonly ship?: unknown;
+  /** As `log:` in the configuration. */
+  readonly log?: unknown;
 }
 
 export interface QueryAnswer {
@@ -79,6 +83,13 @@ export class Installation {
     await waitFor('tsdb to answer', ready, 30_000, () => this.tsdb?.output ?? '');
   }
 
+  /** A counter or gauge without labels; undefined while the agent does not answer. */
+  async agentMetric(name: string): Promise<number | undefined> {
+    const text = await fetchText(`http://127.0.0.1:${this.#edgePort}/metrics`);
+    const value = text === undefined ? undefined : new RegExp(`^${name} (.+)$`, 'm').exec(text)?.[1];
+    return value === undefined ? undefined : Number(value);
+  }
+
   async agentStatus(): Promise<AgentStatus | undefined> {
     return (await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`))?.body as AgentStatus | undefined;
   }
@@ -105,14 +116,15 @@ export class Installation {
     return (await fetchJson(`http://127.0.0.1:${this.#httpPort}${path}`)) as QueryAnswer | undefined;
   }
 
-  #edgeConfig({ brokerUrl, streams }: InstallationOptions, store: unknown): unknown {
+  #edgeConfig({ brokerUrl, streams, ship, log }: InstallationOptions, store: unknown): unknown {
     return {
       agent: 'press-hall-3',
       data_dir: './edge-data',
       sources: { plant: { mqtt: brokerUrl, topics: ['plant/#'] } },
       streams,
       store,
-      ship: { every: '300ms' },
+      ship: ship ?? { every: '300ms' },
+      ...(log === undefined ? {} : { log }),
       status: { listen: `127.0.0.1:${this.#edgePort}` },
     };
   }
@@ -141,6 +153,14 @@ export function temporaryFolder(owner: Owner): string {
     return Promise.resolve();
   });
   return dir;
+}
+
+async function fetchText(url: string): Promise<string | undefined> {
+  try {
+    return await (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined where nobody answers: the process may have been killed. */

@@ -5,6 +5,7 @@ import type { Clock } from '@varve/common/clock.js';
 
 /** The longest a timer can be set; nothing waits that long without being woken. */
 const foreverMs = 2 ** 31 - 1;
+const woken = 'woken';
 
 export class Wakeup {
   readonly #clock: Clock;
@@ -25,7 +26,8 @@ export class Wakeup {
     if (!this.#isSet && !signal.aborted) {
       const timer = new AbortController();
       // Not AbortSignal.any: it keeps every timer of a long-lived signal in memory on Node 20.
-      this.#interrupt = () => timer.abort();
+      // With a reason, since an exception is made – stack and all – for every abort without.
+      this.#interrupt = () => timer.abort(woken);
       signal.addEventListener('abort', this.#interrupt);
       await this.#clock.sleep(Math.min(timeoutMs, foreverMs), timer.signal);
       signal.removeEventListener('abort', this.#interrupt);

@@ -8,8 +8,13 @@ import type { ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import { WorkerCaller } from '../worker-call.js';
 
-/** Starting the thread costs 0.1 s of a fast core, 1 s of a slow one: not for every shipment of a busy agent. */
-const idleMs = 15_000;
+/**
+ * Starting the thread costs 0.1 s of a fast core, 1 s of a slow one: not for every shipment of an agent that ships every
+ * second. Keeping it costs 40 MB: not for one that ships every ten.
+ */
+const idleMs = 3_000;
+/** V8 takes three times as much as it can on a large machine, for garbage that it might collect sooner. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
 
 export class ParquetEncoder {
   readonly #clock: Clock;
@@ -23,7 +28,9 @@ export class ParquetEncoder {
 
   /** Writes the shipment to `path` and forces it to the disk. Returns its size in bytes. Takes over the columns' buffers. */
   async encode(columns: BatchColumns, metadata: ShipmentMetadata, path: string): Promise<number> {
-    this.#thread ??= new WorkerCaller(new Worker(new URL('./parquet-worker.js', import.meta.url)));
+    this.#thread ??= new WorkerCaller(
+      new Worker(new URL('./parquet-worker.js', import.meta.url), { resourceLimits }),
+    );
     this.#uses++;
     this.#busy++;
     try {

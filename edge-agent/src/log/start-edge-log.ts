@@ -7,6 +7,9 @@ import { WorkerCaller } from '../worker-call.js';
 import type { DeadLetter, EdgeLog, LogSizes, LogState, OutboxEntry, StoredBlock } from './edge-log.js';
 import type { SqliteLogOptions } from './sqlite-log.js';
 
+/** Blocks lie outside of V8's heap: what it holds itself is small, and is collected before it grows. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+
 export interface EdgeLogOptions {
   readonly dataDir: string;
   readonly agent: string;
@@ -17,7 +20,9 @@ export interface EdgeLogOptions {
 export async function startEdgeLog({ dataDir, agent, newEpoch }: EdgeLogOptions): Promise<EdgeLog> {
   await makeDirectory(dataDir);
   const workerData: SqliteLogOptions = { path: join(dataDir, 'edge.sqlite'), agent, newEpoch };
-  const thread = new WorkerCaller(new Worker(new URL('./log-worker.js', import.meta.url), { workerData }));
+  const thread = new WorkerCaller(
+    new Worker(new URL('./log-worker.js', import.meta.url), { workerData, resourceLimits }),
+  );
   try {
     const opened = (await thread.call('open', [])) as LogState;
     return callerLog(thread, opened);

@@ -5,23 +5,15 @@
  * packet at a time. Both are in the way of group commits, so:
  *
  * 1. `handleMessage` calls back with an error at once: mqtt.js then sends no PUBACK, reports nothing, and reads on.
- * 2. `acknowledge` sends the PUBACKs itself, in the order of receipt (MQTT 5.0 [MQTT-4.6.0-2]), when the log has the messages.
+ * 2. `acknowledge` writes the PUBACKs itself, in the order of receipt (MQTT 5.0 [MQTT-4.6.0-2]), when the log has the messages.
  * 3. Not calling back stops the reading, and TCP stops the broker.
  *
- * 2. uses `_sendPacket`, which is private: the version of mqtt is pinned, and a test holds it to this behaviour.
+ * 1. is how mqtt.js is written, not what it promises: its version is pinned, and a test holds it to this behaviour.
  * Subscriptions ask for QoS 1: at QoS 2 mqtt.js keeps received identifiers in memory only and loses a message when killed.
  */
-import { strict as assert } from 'node:assert';
 import mqtt, { type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
-
-/** What mqtt.js's `_sendPacket` takes for a PUBACK. */
-interface PubackPacket {
-  readonly cmd: 'puback';
-  readonly messageId: number;
-  readonly reasonCode: number;
-}
 
 export type ProtocolVersion = 4 | 5;
 
@@ -65,7 +57,6 @@ export class MqttConnection {
   /** Resolves with the reason when the connection is over. */
   readonly closed: Promise<string>;
   readonly #client: MqttClient;
-  readonly #sendPacket: (packet: PubackPacket) => void;
   #sessionPresent = false;
   #lastError: string | undefined;
 
@@ -85,6 +76,8 @@ export class MqttConnection {
       connectTimeout: connectTimeoutMs,
       manualConnect: true,
       reconnectPeriod: 0,
+      // Its own asks for every packet, several times, whether anybody listens: a tenth of the agent's work.
+      log: () => undefined,
       resubscribe: false,
       ...(source.username === undefined ? {} : { username: source.username }),
       ...(source.password === undefined ? {} : { password: source.password }),
@@ -95,9 +88,6 @@ export class MqttConnection {
         },
       }),
     });
-    const sendPacket: unknown = this.#client['_sendPacket'];
-    assert(typeof sendPacket === 'function', 'this version of mqtt has no _sendPacket');
-    this.#sendPacket = sendPacket.bind(this.#client) as (packet: PubackPacket) => void;
     // A resumed session floods right behind CONNACK: this must be in place before the connection is.
     this.#client.handleMessage = (packet, callback) => onArrival(this, toArrival(packet, callback));
     this.#client.once('connect', ({ sessionPresent }) => {
@@ -130,10 +120,8 @@ export class MqttConnection {
   /** Sends PUBACKs in the order given, if this connection still stands; otherwise the broker sends the messages again. */
   acknowledge(packetIds: readonly number[]): number {
     if (!this.#client.connected) return 0;
-    // One write for all of them, not one each.
-    this.#client.stream.cork();
-    for (const messageId of packetIds) this.#sendPacket({ cmd: 'puback', messageId, reasonCode: 0 });
-    this.#client.stream.uncork();
+    // One write for all of them; mqtt.js takes 3 µs for each.
+    this.#client.stream.write(encodePubacks(packetIds));
     return packetIds.length;
   }
 
@@ -157,6 +145,16 @@ export class MqttConnection {
         hint: 'allow this client to read these topics in the access list of the broker',
       });
   }
+}
+
+/** Packets of four bytes: success without properties is the same in MQTT 5 (§3.4.2.1) as in 3.1.1 (§3.4). */
+export function encodePubacks(packetIds: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(4 * packetIds.length);
+  for (let index = 0; index < packetIds.length; index++) {
+    bytes.writeUInt16BE(0x4002, 4 * index);
+    bytes.writeUInt16BE(packetIds[index] ?? 0, 4 * index + 2);
+  }
+  return bytes;
 }
 
 function toArrival(packet: IPublishPacket, callback: (error?: Error) => void): Arrival {

@@ -75,7 +75,7 @@ export class MqttSource {
     this.#committer = new GroupCommitter<Ticket>({
       log,
       source: config.name,
-      limits,
+      limits: { ...limits, messagesMax: planGroupMessagesMax(limits, config) },
       clock,
       onDurable: (tickets) => this.#acknowledge(tickets),
       onFailed: (failure, tickets) => this.#giveBack(failure, tickets),
@@ -183,7 +183,7 @@ export class MqttSource {
 
   #acknowledge(tickets: readonly Ticket[]): void {
     const { metrics, onDurable } = this.#options;
-    metrics.messagesDurable.inc(tickets.filter(({ isNew }) => isNew).length);
+    metrics.messagesDurable.inc(countNew(tickets));
     for (const { connection, packetIds } of runsByConnection(tickets))
       metrics.messagesAcknowledged.inc(connection.acknowledge(packetIds));
     onDurable();
@@ -219,6 +219,17 @@ export class MqttSource {
   }
 }
 
+/**
+ * A broker that keeps to our receive maximum sends nothing more when that many are unacknowledged: a group that waited for
+ * more would wait for its whole delay. At half of it, one half comes in while the other is written.
+ */
+export function planGroupMessagesMax(
+  { messagesMax }: Pick<GroupLimits, 'messagesMax'>,
+  { receiveMaximum }: Pick<SourceConfig, 'receiveMaximum'>,
+): number {
+  return Math.min(messagesMax, Math.ceil(receiveMaximum / 2));
+}
+
 /** Resolves when the connection is over – saying why – or `signal` aborts. */
 async function untilClosed(
   connection: MqttConnection,
@@ -234,6 +245,12 @@ async function untilClosed(
   const reason = await Promise.race([connection.closed, stopped]);
   if (stop) signal.removeEventListener('abort', stop);
   if (reason !== undefined) onClosed(reason);
+}
+
+function countNew(tickets: readonly Ticket[]): number {
+  let count = 0;
+  for (const { isNew } of tickets) if (isNew) count++;
+  return count;
 }
 
 /** Neighbouring tickets of one connection together, in order. */

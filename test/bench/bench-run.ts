@@ -1,0 +1,39 @@
+/** One run of a bench: what it started is stopped at its end, in the reverse order, whatever happens. */
+import type { Owner } from '../processes.js';
+
+export interface BenchOptions {
+  /** How often each thing is measured; medians are reported. */
+  readonly runs: number;
+  /** How long `edge-memory` watches. */
+  readonly minutes: number;
+  readonly messages: number;
+  /** Says how far it is. */
+  readonly note: (text: string) => void;
+}
+
+export class BenchRun implements Owner {
+  #cleanups: (() => Promise<void>)[] = [];
+
+  after(clean: () => Promise<void>): void {
+    this.#cleanups.push(clean);
+  }
+
+  async end(): Promise<void> {
+    const cleanups = this.#cleanups.reverse();
+    this.#cleanups = [];
+    for (const clean of cleanups) await clean();
+  }
+}
+
+/** Runs `work` with an owner of its own. */
+export async function withOwner<T>(work: (owner: Owner) => Promise<T>): Promise<T> {
+  const run = new BenchRun();
+  const stop = () => void run.end().finally(() => process.exit(130));
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  try {
+    return await work(run);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+    await run.end();
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * `npm run bench [-- name …] [--json] [--runs N] [--messages N] [--minutes N]`: what DESIGN §8 promises, measured.
+ *
+ * Absolute figures are of the machine and of the minute; what counts are ratios between things measured in one run.
+ */
+import { Command } from 'commander';
+import type { BenchOptions } from './bench-run.js';
+import { benchEdgeIngest } from './edge-ingest.js';
+import { benchEdgeMemory } from './edge-memory.js';
+import { benchEdgeWrites } from './edge-writes.js';
+import { formatReport, type Report } from './report.js';
+
+const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
+  'edge-ingest': benchEdgeIngest,
+  'edge-writes': benchEdgeWrites,
+  'edge-memory': benchEdgeMemory,
+};
+
+const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));
+
+interface Flags extends Omit<BenchOptions, 'note'> {
+  readonly json?: true;
+}
+
+await new Command('npm run bench --')
+  .description(`Measures: ${Object.keys(benches).join(', ')}. Without names, all of them.`)
+  .argument('[names...]')
+  .option('--json', 'for programs')
+  .option('--runs <count>', 'of each measurement of edge-ingest; medians are reported', wholeNumber, 3)
+  .option('--messages <count>', 'per run of edge-ingest', wholeNumber, 150_000)
+  .option('--minutes <count>', 'how long edge-memory watches', wholeNumber, 2)
+  .action(async (names: string[], { json, ...flags }: Flags) => {
+    const note = (text: string) => void process.stderr.write(`${text}\n`);
+    for (const name of names.length > 0 ? names : Object.keys(benches)) {
+      const bench = benches[name];
+      if (!bench) throw new Error(`no bench "${name}": ${Object.keys(benches).join(', ')}`);
+      const report = await bench({ ...flags, note });
+      process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${formatReport(report)}\n`);
+    }
+  })
+  .parseAsync();
