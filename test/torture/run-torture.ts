@@ -7,12 +7,13 @@ import { appendFileSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '@varve/common/clock.js';
-import { startNode, waitFor, type Owner } from '../processes.js';
+import { waitFor } from '../processes.js';
 import { s3 } from '../requirements.js';
+import type { Cleanups } from './cleanups.js';
 import { causeFault } from './cause-faults.js';
 import { checkRows, countRows, isSound, type Verdict } from './check-rows.js';
+import { compareReaders } from './compare-readers.js';
 import { whyNoFalseClock } from './false-clock.js';
 import {
   describeKinds,
@@ -56,9 +57,14 @@ const drainLimitMs = 180_000;
 const progressEveryMs = 10_000;
 const devicesPerSite = 4;
 
-export async function runTorture(owner: Owner, options: TortureOptions): Promise<TortureResult> {
+/** `owner` undoes in the reverse order, since disks lie in the folder. */
+export async function runTorture(owner: Cleanups, options: TortureOptions): Promise<TortureResult> {
   const { seed, runMs, print } = options;
   const dir = mkdtempSync(join(tmpdir(), 'varve-torture-'));
+  let isWell = false;
+  owner.after(async () => {
+    if (isWell) await rm(dir, { recursive: true, force: true });
+  });
   const noMounts = whyNoMounts(owner);
   const noFalseClock = whyNoFalseClock();
   const canMount = noMounts === undefined;
@@ -115,13 +121,12 @@ export async function runTorture(owner: Owner, options: TortureOptions): Promise
   await publishers.stop(drainLimitMs).catch(complain);
   await drain(plant, publishers, print).catch(complain);
   const verdict = await checkRows((sql) => plant.query(sql), publishers.series);
-  complaints.push(...(await compareReaders(owner, plant, verdict)));
+  complaints.push(...(await compareReaders(owner, plant, verdict.rows)));
   const crashes = plant.programs.flatMap((program) => program.crashes);
-  const isWell = isSound(verdict) && complaints.length === 0 && crashes.length === 0;
+  isWell = isSound(verdict) && complaints.length === 0 && crashes.length === 0;
   if (isWell) await plant.stop();
   else await plant.keepContents();
   print(`the store was ${store.describe()}`);
-  if (isWell) owner.after(() => rm(dir, { recursive: true, force: true }));
   return { verdict, faults, crashes, complaints, keptFolder: isWell ? undefined : dir };
 }
 
@@ -200,27 +205,6 @@ async function drain(plant: Plant, publishers: Publishers, print: (line: string)
     drainLimitMs,
     () => last,
   );
-}
-
-/** The other tsdbs, and ClickHouse where it can read the store, must count the same rows. */
-async function compareReaders(owner: Owner, plant: Plant, { rows }: Verdict): Promise<string[]> {
-  const complaints: string[] = [];
-  for (const [index] of plant.tsdbs.entries()) {
-    const count = await countRows((sql) => plant.query(sql, index));
-    if (count !== rows) complaints.push(`tsdb-${index + 1} counts ${count} rows, not ${rows}`);
-  }
-  const { folder } = plant.store;
-  if (folder === undefined || rows === 0) return complaints;
-  const table = join(folder, 'tables', 'main', 'torture');
-  const script = fileURLToPath(new URL('../ask-clickhouse.js', import.meta.url));
-  const reader = startNode(owner, script, [`SELECT count() FROM deltaLakeLocal('${table}')`], {
-    cwd: folder,
-  });
-  const { code } = await reader.exited;
-  const count =
-    code === 0 ? Number((JSON.parse(reader.stdout) as { data: [[string]] }).data[0][0]) : undefined;
-  if (count !== rows) complaints.push(`ClickHouse counts ${count ?? reader.output} rows, not ${rows}`);
-  return complaints;
 }
 
 /** The last line of a run. */

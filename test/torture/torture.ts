@@ -1,6 +1,7 @@
 /** `npm run torture`: the command line. Exit code 1 where a message was lost or is there twice, or a program crashed. */
 import { parseArgs } from 'node:util';
 import { s3 } from '../requirements.js';
+import { Cleanups } from './cleanups.js';
 import { describeResult, keepReport, runTorture, type TortureResult } from './run-torture.js';
 
 const usage = `usage: npm run torture -- [--minutes 5] [--seed 1] [--store folder|s3] [--agents 2] [--tsdbs 2]
@@ -19,20 +20,6 @@ every message the broker acknowledged is a row, once, or stands in the loss ledg
 Example:
   npm run torture -- --minutes 2 --seed 7
 `;
-
-/** Runs cleanups in the reverse order. */
-class Cleanups {
-  readonly #cleanups: (() => Promise<void>)[] = [];
-
-  after(clean: () => Promise<void>): void {
-    this.#cleanups.push(clean);
-  }
-
-  async run(): Promise<void> {
-    for (let clean = this.#cleanups.pop(); clean !== undefined; clean = this.#cleanups.pop())
-      await clean().catch((error: unknown) => say(`could not tidy up: ${String(error)}`));
-  }
-}
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -64,7 +51,7 @@ async function main(): Promise<number> {
   }
   if (values.store !== 'folder' && values.store !== 's3') throw new Error('--store must be folder or s3');
   const seed = numberOf('seed', values.seed, 0);
-  const cleanups = new Cleanups();
+  const cleanups = new Cleanups((error) => say(`could not tidy up: ${String(error)}`));
   const onSignal = () => void cleanups.run().then(() => process.exit(130));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
