@@ -32,7 +32,9 @@ export async function runProgram(host: Host, program: Command): Promise<void> {
       return;
     }
     host.stderr.write(describeError(program.name(), error));
-    host.exitCode = error instanceof Failure ? exitCodes[error.kind] : 1;
+    // After a fault of ours nobody knows what still runs, and whoever restarts us waits for our end.
+    if (!(error instanceof Failure)) host.exit(1);
+    else host.exitCode = exitCodes[error.kind];
   }
 }
 

@@ -40,7 +40,7 @@ export async function startMosquitto(owner: Owner, { dir, port }: MosquittoOptio
   return whenListening(startProcess(owner, program, ['-c', configPath]), ownPort);
 }
 
-function mosquittoConfig(dir: string, port: number): string {
+export function mosquittoConfig(dir: string, port: number): string {
   return [
     `listener ${port} 127.0.0.1`,
     'allow_anonymous true',

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { freePort, startNode, waitFor, type Owner, type TestProcess } from './processes.js';
 
-const edgeProgram = fileURLToPath(new URL('../../edge-agent/bin/varve-edge.js', import.meta.url));
-const tsdbProgram = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb.js', import.meta.url));
+export const edgeProgram = fileURLToPath(new URL('../../edge-agent/bin/varve-edge.js', import.meta.url));
+export const tsdbProgram = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb.js', import.meta.url));
 
 export interface InstallationOptions {
   readonly brokerUrl: string;
@@ -164,7 +164,7 @@ async function fetchText(url: string): Promise<string | undefined> {
 }
 
 /** Undefined where nobody answers: the process may have been killed. */
-async function fetchJson(
+export async function fetchJson(
   url: string,
   request: RequestInit = {},
 ): Promise<{ status: number; body: unknown } | undefined> {

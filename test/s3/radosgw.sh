@@ -100,6 +100,9 @@ start_s3() {
   wait_for 60 s3_answers
   radosgw-admin -n client.rgw user create --uid=test --display-name=test \
     --access-key="$access_key" --secret-key="$secret_key"
+  curl --silent --show-error --fail --max-time 30 --request PUT --user "$access_key:$secret_key" \
+    --header "x-amz-content-sha256: $(printf "" | sha256sum | cut -d " " -f 1)" \
+    --aws-sigv4 aws:amz:us-east-1:s3 "http://127.0.0.1:$s3_port/$bucket"
 }
 
 print_environment() {

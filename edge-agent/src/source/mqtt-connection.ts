@@ -138,12 +138,15 @@ export class MqttConnection {
   async #subscribe(topics: readonly string[]): Promise<void> {
     // rh 1: retained messages come with a new subscription only, not at every reconnect (MQTT 5.0 §3.8.3.1).
     const v5 = this.protocolVersion === 5 ? { rh: 1 as const, rap: true } : {};
-    const granted = await this.#client.subscribeAsync([...topics], { qos: 1, ...v5 });
-    const refused = granted.filter(({ qos }) => qos >= 128).map(({ topic }) => topic);
-    if (refused.length > 0)
+    try {
+      await this.#client.subscribeAsync([...topics], { qos: 1, ...v5 });
+    } catch (error) {
+      const refused = topics.filter((_, index) => (grantedBy(error)[index] ?? 0) >= 128);
+      if (refused.length === 0) throw new ConnectionRefused(messageOf(error), 'other');
       throw new Failure('bad_request', `the broker refuses the subscription to ${refused.join(', ')}`, {
         hint: 'allow this client to read these topics in the access list of the broker',
       });
+    }
   }
 }
 
@@ -166,6 +169,11 @@ function toArrival(packet: IPublishPacket, callback: (error?: Error) => void): A
     isRepeated: packet.dup,
     proceed: () => callback(isQos0 ? undefined : notYetDurable),
   };
+}
+
+/** Of the SUBACK that mqtt.js rejects with, one code per topic (MQTT 5.0 §3.9.3); none where the connection broke. */
+function grantedBy(error: unknown): readonly number[] {
+  return (error as { packet?: { granted?: readonly number[] } } | null)?.packet?.granted ?? [];
 }
 
 function connack(client: MqttClient): Promise<IConnackPacket> {

@@ -96,10 +96,11 @@ export class MqttSource {
     await this.#recall();
     const committing = new AbortController();
     const committed = this.#committer.run(committing.signal);
+    // Also after a fault: a committer that waits for messages would keep the process alive.
     const received = this.#receive(signal, async () => {
       committing.abort();
       await committed;
-    });
+    }).finally(() => committing.abort());
     await Promise.all([committed, received]);
   }
 
