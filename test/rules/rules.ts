@@ -188,9 +188,9 @@ function programSources(sources: readonly Source[]): Source[] {
   return sources.filter(({ path }) => !isTest(path));
 }
 
-/** Test files, and what only tests import: their fixtures, suites that several implementations share, the folder `test`. */
+/** Test files, and what only tests import: fixtures, the suites that several implementations share, the folder `test`. */
 function isTest(path: string): boolean {
-  return packageOf(path) === 'test' || /(\.test(\.\w+)?|conformance)\.ts$/.test(path);
+  return packageOf(path) === 'test' || /(\.test(\.fixture)?|conformance)\.ts$/.test(path);
 }
 
 /** The demo: a handful of programs, each of them its own `main.ts`. */

@@ -82,7 +82,6 @@ export interface LogState {
 export interface LogSizes {
   /** Of the database and its write-ahead log, on disk. */
   readonly bytes: number;
-  readonly blocks: number;
   /** The oldest message that is kept, and one more than the newest. */
   readonly oldestSeq: number;
   readonly endSeq: number;

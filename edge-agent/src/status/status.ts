@@ -18,7 +18,6 @@ export interface EdgeStatus {
   readonly sources: Readonly<Record<string, SourceStatus>>;
   readonly log: {
     readonly bytes: number;
-    readonly blocks: number;
     /** The oldest message that is kept, and the first one that is in no shipment. */
     readonly oldest_seq: number;
     readonly next_seq: number;
@@ -66,7 +65,7 @@ export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
   const { agent, version, startedMs, clock, log, sources, pump, outbox, shipper } = from;
   const nowMs = clock.nowMs();
   const oldestMs = outbox.entries[0]?.stagedMs ?? nowMs;
-  const { bytes, blocks, oldestSeq, endSeq } = await log.sizes();
+  const { bytes, oldestSeq, endSeq } = await log.sizes();
   const nextSeq = pump.nextSeq;
   const status: EdgeStatus = {
     agent,
@@ -74,7 +73,7 @@ export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
     epoch: log.opened.epoch,
     uptime_seconds: Math.round((nowMs - startedMs) / 1_000),
     sources: Object.fromEntries(sources.map((source) => [source.name, describeSource(source.state())])),
-    log: { bytes, blocks, oldest_seq: oldestSeq, next_seq: nextSeq, waiting_messages: endSeq - nextSeq },
+    log: { bytes, oldest_seq: oldestSeq, next_seq: nextSeq, waiting_messages: endSeq - nextSeq },
     outbox: {
       shipments: outbox.entries.length,
       bytes: outbox.entries.reduce((sum, entry) => sum + entry.bytes, 0),

@@ -13,7 +13,7 @@ import { Failure } from '@varve/common/errors.js';
 import { requireReadable, type Action, type Add, type MetaData, type Protocol } from './actions.js';
 import { parseSchema } from './schema.js';
 import type { DataFile, Snapshot } from './snapshot.js';
-import { parseStatistics } from './statistics.js';
+import { narrowByTags, parseStatistics } from './statistics.js';
 import { formatTableName, requireDayPartition } from './table-metadata.js';
 
 /** A snapshot with what a writer needs to go on from it. */
@@ -126,7 +126,7 @@ function toDataFile(name: TableName, add: Add): DataFile {
     key: dataFileKey(name, decodePath(name, add.path)),
     day,
     bytes: add.size,
-    ...parseStatistics(add.stats, day),
+    ...narrowByTags(parseStatistics(add.stats, day), add.tags),
   };
 }
 

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FieldType } from '@varve/common/contract/columns.js';
-import { formatStatistics, parseStatistics, type Bounds, type ColumnStatistics } from './statistics.js';
+import {
+  formatStatistics,
+  formatTimeTags,
+  narrowByTags,
+  parseStatistics,
+  type Bounds,
+  type ColumnStatistics,
+} from './statistics.js';
 
 const noonUs = Date.parse('2026-11-20T12:00:00Z') * 1_000;
 
@@ -134,4 +141,12 @@ test('without usable statistics a file may hold anything of its day', () => {
   const wholeDay = { rowCount: Number.NaN, minTimeUs: dayStartUs, maxTimeUs: dayEndUs };
   for (const stats of [undefined, null, '', '{}', '[]', '{"numRecords":-1}', '{"minValues":{"time":7}}'])
     assert.deepEqual(parseStatistics(stats, '2026-11-20'), wholeDay, String(stats));
+});
+
+test('our own tags narrow the range to the microsecond; others, and wrong ones, change nothing', () => {
+  const extent = { rowCount: 2, minTimeUs: 1_000, maxTimeUs: 9_999 };
+  const exact = { rowCount: 2, minTimeUs: 1_234, maxTimeUs: 9_001 };
+  assert.deepEqual(narrowByTags(extent, formatTimeTags(exact)), exact);
+  for (const tags of [undefined, null, {}, { lvl: '0' }, formatTimeTags({ ...exact, maxTimeUs: 10_000 })])
+    assert.deepEqual(narrowByTags(extent, tags), extent);
 });

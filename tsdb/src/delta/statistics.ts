@@ -117,6 +117,25 @@ const statisticsSchema = z.object({
   maxValues: z.record(z.string(), z.unknown()).optional(),
 });
 
+const minTimeTag = 'varve.min_time_us';
+const maxTimeTag = 'varve.max_time_us';
+
+/** For `add.tags`: the exact first and last time, which statistics may give to the millisecond only. */
+export function formatTimeTags({ minTimeUs, maxTimeUs }: FileExtent): Record<string, string> {
+  return { [minTimeTag]: String(minTimeUs), [maxTimeTag]: String(maxTimeUs) };
+}
+
+/** The extent by the statistics, narrowed to what our own tags say, if they lie inside. */
+export function narrowByTags(
+  extent: FileExtent,
+  tags: Readonly<Record<string, unknown>> | null | undefined,
+): FileExtent {
+  const minTimeUs = Number(tags?.[minTimeTag] ?? Number.NaN);
+  const maxTimeUs = Number(tags?.[maxTimeTag] ?? Number.NaN);
+  const isInside = extent.minTimeUs <= minTimeUs && minTimeUs <= maxTimeUs && maxTimeUs <= extent.maxTimeUs;
+  return isInside ? { ...extent, minTimeUs, maxTimeUs } : extent;
+}
+
 /**
  * The rows and the time range of a file, whoever wrote it. Where the statistics say nothing usable, the range is the
  * whole day and the number of rows is NaN, which no comparison takes for an empty file.

@@ -78,5 +78,5 @@ function describeColumns({ tags, fields }: Snapshot['columns']): ColumnDescripti
 }
 
 function formatTime(us: number): string | null {
-  return Number.isFinite(us) ? (timestampText(BigInt(us), 1_000_000n) ?? null) : null;
+  return Number.isFinite(us) ? (timestampText(BigInt(us), 1_000_000) ?? null) : null;
 }

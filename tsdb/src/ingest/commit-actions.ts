@@ -10,7 +10,7 @@ import { ourProtocol, type Action } from '../delta/actions.js';
 import type { CommitSummary } from '../delta/delta-log.js';
 import type { TableState } from '../delta/replay.js';
 import type { DataFile } from '../delta/snapshot.js';
-import { formatStatistics, type FileStatistics } from '../delta/statistics.js';
+import { formatStatistics, formatTimeTags, type FileStatistics } from '../delta/statistics.js';
 import { changeColumns, createMetaData } from '../delta/table-metadata.js';
 import { laneAppId } from './lane-app-id.js';
 import type { InboxObject } from './list-inbox.js';
@@ -81,6 +81,7 @@ function addAction({ path, day, bytes, statistics }: CommittedFile, nowMs: numbe
       modificationTime: nowMs,
       dataChange: true,
       stats: formatStatistics(statistics),
+      tags: formatTimeTags(statistics),
     },
   };
 }

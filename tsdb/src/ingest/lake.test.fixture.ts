@@ -1,6 +1,7 @@
 /**
  * A store in memory with an ingester on it, and ways to ship rows in and read a table's rows back. For tests.
  */
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ import { DuckDb, type Row } from '../delta/duckdb.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
 import { quoteName, quotePath, quoteText, sqlType } from '../delta/sql-text.js';
 import type { IngestLimits } from './ingest-limits.js';
+import type { RoundReport } from './ingest-status.js';
 import { openIngester, type Ingester } from './ingester.js';
 
 export type Value = string | number | bigint | boolean | null;
@@ -69,8 +71,11 @@ export class TestLake {
   }
 
   /** As a process that starts: with an empty memory and a folder of its own. */
-  async openIngester(limits: Partial<IngestLimits> = {}, store: Store = this.store): Promise<Ingester> {
-    const dataDir = join(this.dir, randomUUID());
+  async openIngester(
+    limits: Partial<IngestLimits> = {},
+    { registry = new Registry(), dataDir = join(this.dir, randomUUID()) } = {},
+  ): Promise<Ingester> {
+    const { store } = this;
     const ingester = await openIngester({
       store,
       catalog: new DeltaCatalog(store, systemClock, silentLogger()),
@@ -79,7 +84,7 @@ export class TestLake {
       everyMs: 1,
       clock: systemClock,
       log: silentLogger(),
-      registry: new Registry(),
+      registry,
       memoryBytesMax: 2 ** 28,
       threads: 1,
       limits,
@@ -148,6 +153,32 @@ export class TestLake {
         SELECT * FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false)`);
       return await session.rows(sql);
     });
+  }
+
+  /** One round in which nothing fails. */
+  async runClean(ingester: Ingester): Promise<RoundReport> {
+    const report = await ingester.runOnce();
+    assert.deepEqual(report.failures, []);
+    return report;
+  }
+
+  /** The table's rows as text: time in microseconds after noon, then every other column but day. */
+  async rowsText(): Promise<string[]> {
+    return (await this.readTable()).map((row) => {
+      const { time, ...values } = row;
+      const shown = Object.entries(values).filter(([name]) => name !== 'day');
+      return [Number(time) - noonUs, ...shown.map(([, value]) => String(value))].join(' ');
+    });
+  }
+
+  /** The table's columns as text, `name:kind`. */
+  async columnsText(): Promise<string> {
+    const { tags, fields } = (await this.snapshot()).columns;
+    const texts = [
+      ...tags.map(({ name }) => `${name}:tag`),
+      ...fields.map(({ name, type }) => `${name}:${type}`),
+    ];
+    return texts.join(' ');
   }
 
   async keys(prefix: string): Promise<string[]> {

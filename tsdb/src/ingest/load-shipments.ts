@@ -7,11 +7,9 @@
  * 3. Whatever goes wrong while a file is read is the file's fault and rejects it, unless it is this machine's. An INSERT
  *    is one transaction, so that a file that breaks off half way leaves nothing behind.
  */
-import { stat } from 'node:fs/promises';
 import { timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import { Failure, isFailure } from '@varve/common/errors.js';
-import type { Row, Session } from '../delta/duckdb.js';
-import { SqlError } from '../delta/duckdb.js';
+import { SqlError, type Row, type Session } from '../delta/duckdb.js';
 import { valueColumns } from '../delta/schema.js';
 import { quoteName, quotePath, sqlType, timeSqlType } from '../delta/sql-text.js';
 import {
@@ -68,7 +66,7 @@ export async function loadShipments(
       objects.push(staged.object);
       rowCount += content.rowCount;
     } catch (error) {
-      rejections.push({ staged, failure: await toRejection(error, staged.path) });
+      rejections.push({ staged, failure: toRejection(error) });
     }
   }
   return { objects, rejections, rawTables: [...rawTables.values()], rowCount };
@@ -169,19 +167,9 @@ function insertSql({ name, columns }: RawTable, path: string, place: number): st
     FROM read_parquet(${quotePath(path)}, hive_partitioning = false)`;
 }
 
-/** @throws whatever is not the file's fault */
-async function toRejection(error: unknown, path: string): Promise<Failure> {
+/** @throws whatever is not the file's fault; a file that vanished, or a full disk, is a Failure already */
+function toRejection(error: unknown): Failure {
   if (isFailure(error) && error.kind === 'rejected') return error;
   if (!(error instanceof SqlError)) throw error;
-  await requirePresent(path, error);
   return new Failure('shipment_invalid', `the file cannot be read: ${error.message}`, { cause: error });
-}
-
-/** A file that vanished under our hands (data_dir may be deleted at any time) proves nothing about the shipment. */
-async function requirePresent(path: string, cause: unknown): Promise<void> {
-  try {
-    await stat(path);
-  } catch {
-    throw new Failure('data_dir_unusable', `${path} has disappeared`, { cause });
-  }
 }

@@ -81,11 +81,12 @@ interface Timestamp {
 }
 
 /** @param unitsOf the value in units of which a second has `perSecond` */
-function timestampEncoder(perSecond: bigint, unitsOf: (timestamp: Timestamp) => bigint): JsonEncoder {
+function timestampEncoder(perSecond: number, unitsOf: (timestamp: Timestamp) => bigint): JsonEncoder {
   return (value) => {
     const timestamp = value as unknown as Timestamp;
-    if (!timestamp.isFinite) return 'null';
-    return JSON.stringify(timestampText(unitsOf(timestamp), perSecond) ?? timestamp.toString());
+    const text = timestampText(unitsOf(timestamp), perSecond);
+    if (text !== undefined) return `"${text}"`;
+    return timestamp.isFinite ? JSON.stringify(timestamp.toString()) : 'null';
   };
 }
 
@@ -105,14 +106,16 @@ const scalarEncoders: Readonly<Partial<Record<DuckDBTypeId, JsonEncoder>>> = {
   [DuckDBTypeId.FLOAT]: floatOf,
   [DuckDBTypeId.DOUBLE]: numberOf,
   [DuckDBTypeId.DECIMAL]: wordOf,
-  [DuckDBTypeId.TIMESTAMP_S]: timestampEncoder(1n, ({ seconds }) => seconds),
-  [DuckDBTypeId.TIMESTAMP_MS]: timestampEncoder(1_000n, ({ millis }) => millis),
-  [DuckDBTypeId.TIMESTAMP]: timestampEncoder(1_000_000n, ({ micros }) => micros),
-  [DuckDBTypeId.TIMESTAMP_TZ]: timestampEncoder(1_000_000n, ({ micros }) => micros),
-  [DuckDBTypeId.TIMESTAMP_NS]: timestampEncoder(1_000_000_000n, ({ nanos }) => nanos),
+  [DuckDBTypeId.TIMESTAMP_S]: timestampEncoder(1, ({ seconds }) => seconds),
+  [DuckDBTypeId.TIMESTAMP_MS]: timestampEncoder(1_000, ({ millis }) => millis),
+  [DuckDBTypeId.TIMESTAMP]: timestampEncoder(1_000_000, ({ micros }) => micros),
+  [DuckDBTypeId.TIMESTAMP_TZ]: timestampEncoder(1_000_000, ({ micros }) => micros),
+  [DuckDBTypeId.TIMESTAMP_NS]: timestampEncoder(1_000_000_000, ({ nanos }) => nanos),
   [DuckDBTypeId.DATE]: (value) => {
     const date = value as DuckDBDateValue;
-    return date.isFinite ? JSON.stringify(dateText(date.days) ?? String(date)) : 'null';
+    const text = dateText(date.days);
+    if (text !== undefined) return `"${text}"`;
+    return date.isFinite ? JSON.stringify(date.toString()) : 'null';
   },
   [DuckDBTypeId.INTERVAL]: (value) => {
     const { months, days, micros } = value as DuckDBIntervalValue;

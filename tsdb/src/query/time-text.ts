@@ -2,26 +2,52 @@
  * Times, dates and intervals as text: RFC 3339 in UTC, with as many digits of a second as the value needs.
  */
 
-/** The years that RFC 3339 can write: 0000 to 9999. */
-const writableMs = { min: -62_167_219_200_000, max: 253_402_300_799_999 };
+/** The years that RFC 3339 can write: 0000 to 9999, as days since 1970. */
+const writableDays = { min: -719_528, max: 2_932_896 };
+const daySeconds = 86_400;
 const dayMs = 86_400_000;
+
+const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
 
 /**
  * `2026-01-01T00:00:00Z`, `2026-01-01T00:00:00.25Z`. Undefined where RFC 3339 cannot write the year.
  * @param value since 1970, in units of which a second has `perSecond`
  */
-export function timestampText(value: bigint, perSecond: bigint): string | undefined {
-  const fraction = ((value % perSecond) + perSecond) % perSecond;
-  const ms = Number((value - fraction) / perSecond) * 1_000;
-  if (!isWritable(ms)) return undefined;
-  // `.000Z` is the end of every text of whole seconds.
-  return `${new Date(ms).toISOString().slice(0, -5)}${fractionText(fraction, perSecond)}Z`;
+export function timestampText(value: bigint, perSecond: number): string | undefined {
+  const [seconds, fraction] = splitSeconds(value, perSecond);
+  const secondOfDay = modulo(seconds, daySeconds);
+  const date = dateText((seconds - secondOfDay) / daySeconds);
+  return date === undefined
+    ? undefined
+    : `${date}T${clockText(secondOfDay)}${fractionText(fraction, perSecond)}Z`;
 }
+
+/** Answers are full of timestamps: numbers take a tenth of the time of BigInt, and hold microseconds until 2255. */
+function splitSeconds(value: bigint, perSecond: number): readonly [seconds: number, fraction: number] {
+  const units = Number(value);
+  if (Number.isSafeInteger(units)) {
+    const fraction = modulo(units, perSecond);
+    return [(units - fraction) / perSecond, fraction];
+  }
+  const divisor = BigInt(perSecond);
+  const fraction = ((value % divisor) + divisor) % divisor;
+  return [Number((value - fraction) / divisor), Number(fraction)];
+}
+
+/** Rows come in order of time: most dates are the same as the one before. */
+let lastDate: { readonly days: number; readonly text: string } = { days: 0, text: '1970-01-01' };
 
 /** `2026-01-01`; undefined as above. @param days since 1970 */
 export function dateText(days: number): string | undefined {
-  const ms = days * dayMs;
-  return isWritable(ms) ? new Date(ms).toISOString().slice(0, -14) : undefined;
+  if (days < writableDays.min || days > writableDays.max) return undefined;
+  if (days !== lastDate.days) lastDate = { days, text: new Date(days * dayMs).toISOString().slice(0, -14) };
+  return lastDate.text;
+}
+
+function clockText(secondOfDay: number): string {
+  const hour = Math.floor(secondOfDay / 3_600);
+  const minute = Math.floor(secondOfDay / 60) % 60;
+  return `${twoDigits[hour] ?? ''}:${twoDigits[minute] ?? ''}:${twoDigits[secondOfDay % 60] ?? ''}`;
 }
 
 /** ISO 8601: `P1M2DT3.5S`. Months, days and seconds stay apart, as they have no common measure. */
@@ -32,18 +58,22 @@ export function intervalText(months: number, days: number, micros: bigint): stri
     [days, 'D'],
   ] as const;
   const date = parts.map(([value, unit]) => (value === 0 ? '' : `${value}${unit}`)).join('');
-  const size = micros < 0n ? -micros : micros;
-  const seconds = `${micros < 0n ? '-' : ''}${size / 1_000_000n}${fractionText(size % 1_000_000n, 1_000_000n)}S`;
+  const [seconds, fraction] = splitSeconds(micros < 0n ? -micros : micros, 1_000_000);
+  const clock = `${micros < 0n ? '-' : ''}${seconds}${fractionText(fraction, 1_000_000)}S`;
   if (micros === 0n) return date === '' ? 'PT0S' : `P${date}`;
-  return `P${date}T${seconds}`;
+  return `P${date}T${clock}`;
 }
 
-function isWritable(ms: number): boolean {
-  return ms >= writableMs.min && ms <= writableMs.max;
-}
-
-function fractionText(fraction: bigint, perSecond: bigint): string {
-  if (fraction === 0n) return '';
+function fractionText(fraction: number, perSecond: number): string {
+  if (fraction === 0) return '';
   // One more digit in front keeps the zeros behind the point.
-  return `.${(perSecond + fraction).toString().slice(1).replace(/0+$/, '')}`;
+  return `.${String(perSecond + fraction)
+    .slice(1)
+    .replace(/0+$/, '')}`;
+}
+
+/** In [0, divisor), also for negative numbers. */
+function modulo(number: number, divisor: number): number {
+  const remainder = number % divisor;
+  return remainder < 0 ? remainder + divisor : remainder;
 }
