@@ -16,6 +16,7 @@ import {
   type TestProcess,
 } from './processes.js';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const demoProgram = fileURLToPath(new URL('../../deploy/dist/demo/demo.js', import.meta.url));
 const firstAnswerLimitMs = 60_000;
 const rowAgeMaxMs = 15_000;
@@ -30,9 +31,13 @@ async function freePorts(): Promise<Ports> {
   return { http: await freePort(), mqtt: await freePort(), edge: await freePort() };
 }
 
-function startDemo(owner: Owner, dataDir: string, { http, mqtt, edge }: Ports): TestProcess {
+function startDemo(owner: Owner, dataDir: string, ports: Ports): TestProcess {
+  return startNode(owner, demoProgram, demoArgs(dataDir, ports));
+}
+
+function demoArgs(dataDir: string, { http, mqtt, edge }: Ports): string[] {
   const ports = ['--http-port', String(http), '--mqtt-port', String(mqtt), '--edge-port', String(edge)];
-  return startNode(owner, demoProgram, ['--data', dataDir, ...ports]);
+  return ['--data', dataDir, ...ports];
 }
 
 interface Answer {
@@ -139,3 +144,13 @@ test('a process of the demo that dies is named, and ends the demo', async (t) =>
   assert.match(demo.output, /varve-edge ended unexpectedly \(SIGKILL\)/);
   await untilChildrenAreGone(dataDir, ports);
 });
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  test(`${signal} to npm alone stops the demo`, async (t) => {
+    const dataDir = temporaryFolder(t);
+    const ports = await freePorts();
+    const npm = startProcess(t, 'npm', ['start', '--', ...demoArgs(dataDir, ports)], { cwd: root });
+    await npm.waitForOutput(/starting varve-edge/, firstAnswerLimitMs);
+    await npm.stop(signal);
+    await untilChildrenAreGone(dataDir, ports);
+  });

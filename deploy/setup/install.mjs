@@ -35,15 +35,15 @@ export async function installPackages(root, workspaces) {
 }
 
 /**
- * False after a change of Node: the one package with native code of a Node version's own has to be built again.
+ * False after a change of Node: the one package with native code for a single version of Node has to be built again. The
+ * code is loaded and nothing made with it, for this process lives as long as the program that it starts.
  *
  * @param {string} root
  */
 function isBuiltForThisNode(root) {
   const load = createRequire(join(root, 'edge-agent/package.json'));
   try {
-    const Database = /** @type {typeof import('better-sqlite3')} */ (load('better-sqlite3'));
-    new Database(':memory:').close();
+    load('better-sqlite3/build/Release/better_sqlite3.node');
     return true;
   } catch {
     return false;

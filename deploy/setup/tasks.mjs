@@ -17,6 +17,7 @@ import { runQuietly } from './progress.mjs';
  * @property {string | undefined} program undefined: nothing is run
  */
 
+const orphanPollMs = 1_000;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** @type {Readonly<Record<string, Task>>} */
@@ -76,8 +77,24 @@ function run(program, args) {
   });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
     process.on(signal, () => child.kill(signal));
+  if (process.env.npm_lifecycle_event !== undefined) whenOrphaned(() => child.kill('SIGTERM'));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
   });
+}
+
+/**
+ * npm hands on SIGINT and SIGTERM only, and only to its own child: the scripts in package.json begin with `exec`, for a
+ * shell between would keep them. What else ends npm is seen here.
+ *
+ * @param {() => void} act
+ */
+function whenOrphaned(act) {
+  const parentId = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parentId) return;
+    clearInterval(timer);
+    act();
+  }, orphanPollMs).unref();
 }
