@@ -8,12 +8,12 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@varve/common/clock.js';
-import { waitFor } from '../processes.js';
 import { s3 } from '../requirements.js';
 import type { Cleanups } from './cleanups.js';
 import { causeFault } from './cause-faults.js';
 import { checkRows, countRows, isSound, type Verdict } from './check-rows.js';
 import { compareReaders } from './compare-readers.js';
+import { drain, drainLimitMs } from './drain.js';
 import { whyNoFalseClock } from './false-clock.js';
 import {
   describeKinds,
@@ -53,7 +53,6 @@ export interface TortureResult {
   readonly keptFolder: string | undefined;
 }
 
-const drainLimitMs = 180_000;
 const progressEveryMs = 10_000;
 const devicesPerSite = 4;
 
@@ -175,36 +174,6 @@ async function reportProgress(
     const rows = await countRows((sql) => plant.query(sql));
     say(`published ${publishers.publishedCount}, acked ${publishers.acknowledgedCount}, rows ${rows || '?'}`);
   }
-}
-
-/** Until every row is there, agents and inbox have nothing left. @throws when that does not come to pass */
-async function drain(plant: Plant, publishers: Publishers, print: (line: string) => void): Promise<void> {
-  let last = '';
-  let saidMs = systemClock.monotonicMs();
-  await waitFor(
-    'everything to arrive',
-    async () => {
-      const [rows, waiting, states] = await Promise.all([
-        countRows((sql) => plant.query(sql)),
-        plant.inboxWaiting(),
-        plant.agentStates(),
-      ]);
-      const agents = states.map(
-        (state) => `${state?.log.waiting_messages ?? '?'}+${state?.outbox.shipments ?? '?'}`,
-      );
-      last = `acked ${publishers.acknowledgedCount}, rows ${rows}, inbox ${waiting ?? '?'}, agents ${agents.join(' ')}`;
-      if (systemClock.monotonicMs() - saidMs > progressEveryMs) {
-        saidMs = systemClock.monotonicMs();
-        print(`draining: ${last}`);
-      }
-      const isEmpty =
-        waiting === 0 &&
-        states.every((state) => state?.log.waiting_messages === 0 && state.outbox.shipments === 0);
-      return isEmpty && rows >= publishers.acknowledgedCount;
-    },
-    drainLimitMs,
-    () => last,
-  );
 }
 
 /** The last line of a run. */
