@@ -1,4 +1,5 @@
 /** `varve-edge`: the command line. The only file of the agent that touches the process. */
+import './v8-flags.js';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { systemClock } from '@varve/common/clock.js';

@@ -1,0 +1,10 @@
+/**
+ * How V8 uses memory, for all threads; imported before everything else, because it counts from then on.
+ *
+ * The young generation stays at its first size. V8 would let it grow to 48 MB per thread on any machine of some gigabytes;
+ * at 1,000 messages a second that is 35 MB more for the same processor time. A flag at run time and not on the command line,
+ * so that it holds however the program is started.
+ */
+import { setFlagsFromString } from 'node:v8';
+
+setFlagsFromString('--semi-space-growth-factor=1');
