@@ -166,7 +166,7 @@ export const edgeSchema = z.strictObject({
         .strictObject({
           max_messages: z.int().min(1).max(100_000).default(2_000),
           max_size: sizeBytes({ minBytes: 1_024 }).default(1_000_000),
-          max_delay: durationMs({ minMs: 0, maxMs: 10_000 }).default(20),
+          max_delay: durationMs({ minMs: 0, maxMs: 10_000 }).default(50),
         })
         .prefault({}),
     })

@@ -6,7 +6,7 @@ import type { NewBlock } from './edge-log.js';
 import { GroupCommitter } from './group-committer.js';
 
 /** A committer over a log whose appends the test settles by hand. */
-function startCommitter(context: TestContext, limits = { messagesMax: 3, bytesMax: 1e6, delayMs: 5 }) {
+function startCommitter(context: TestContext, limits = { messagesMax: () => 3, bytesMax: 1e6, delayMs: 5 }) {
   const appends: { block: NewBlock; settle: (error?: Failure) => void }[] = [];
   const events: string[] = [];
   const stop = new AbortController();
@@ -50,7 +50,11 @@ test('messages share an append, and are durable only when it is done', async (co
 });
 
 test('a full block does not wait for its delay', async (context) => {
-  const { appends, add } = startCommitter(context, { messagesMax: 3, bytesMax: 1e6, delayMs: 3_600_000 });
+  const { appends, add } = startCommitter(context, {
+    messagesMax: () => 3,
+    bytesMax: 1e6,
+    delayMs: 3_600_000,
+  });
   for (const ticket of [1, 2, 3]) add(ticket);
   await until(() => appends.length === 1);
 });
@@ -86,7 +90,7 @@ test('a failed append is told, and the next messages are tried anew', async (con
 
 test('stopping commits what is left before it ends', async (context) => {
   const { appends, events, add, stop, running } = startCommitter(context, {
-    messagesMax: 9,
+    messagesMax: () => 9,
     bytesMax: 1e6,
     delayMs: 3_600_000,
   });

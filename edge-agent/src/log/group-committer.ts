@@ -15,10 +15,15 @@ import { Wakeup } from '../wakeup.js';
 import { BlockBuilder } from './block.js';
 import type { EdgeLog } from './edge-log.js';
 
+/** As configured, but that how many are worth a commit may change with the connection. */
+export interface CommitLimits extends Omit<GroupLimits, 'messagesMax'> {
+  readonly messagesMax: () => number;
+}
+
 export interface GroupCommitterOptions<Ticket> {
   readonly log: Pick<EdgeLog, 'append'>;
   readonly source: string;
-  readonly limits: GroupLimits;
+  readonly limits: CommitLimits;
   readonly clock: Clock;
   /** The messages of these tickets are on the disk. */
   readonly onDurable: (tickets: readonly Ticket[]) => void;
@@ -83,7 +88,7 @@ export class GroupCommitter<Ticket> {
 
   #isFull(): boolean {
     const { messagesMax, bytesMax } = this.#options.limits;
-    return this.#block.messageCount >= messagesMax || this.#block.byteLength >= bytesMax;
+    return this.#block.messageCount >= messagesMax() || this.#block.byteLength >= bytesMax;
   }
 
   async #commit(): Promise<void> {

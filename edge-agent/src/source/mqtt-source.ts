@@ -75,7 +75,10 @@ export class MqttSource {
     this.#committer = new GroupCommitter<Ticket>({
       log,
       source: config.name,
-      limits: { ...limits, messagesMax: planGroupMessagesMax(limits, config) },
+      limits: {
+        ...limits,
+        messagesMax: () => planGroupMessagesMax(limits.messagesMax, this.#protocolVersion, config),
+      },
       clock,
       onDurable: (tickets) => this.#acknowledge(tickets),
       onFailed: (failure, tickets) => this.#giveBack(failure, tickets),
@@ -220,14 +223,17 @@ export class MqttSource {
 }
 
 /**
- * A broker that keeps to our receive maximum sends nothing more when that many are unacknowledged: a group that waited for
- * more would wait for its whole delay. At half of it, one half comes in while the other is written.
+ * A broker that sends nothing more until we acknowledge would let a group that waits for more wait for its whole delay.
+ *
+ * MQTT 5: at half of our receive maximum, one half comes in while the other is written. 3.1.1 has no such number: Mosquitto
+ * stops at 20 unless configured otherwise, and groups of 20 are few enough writes.
  */
 export function planGroupMessagesMax(
-  { messagesMax }: Pick<GroupLimits, 'messagesMax'>,
+  messagesMax: number,
+  protocolVersion: ProtocolVersion,
   { receiveMaximum }: Pick<SourceConfig, 'receiveMaximum'>,
 ): number {
-  return Math.min(messagesMax, Math.ceil(receiveMaximum / 2));
+  return Math.min(messagesMax, protocolVersion === 5 ? Math.ceil(receiveMaximum / 2) : 20);
 }
 
 /** Resolves when the connection is over – saying why – or `signal` aborts. */
