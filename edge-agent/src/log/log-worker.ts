@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
-import type { NewBlock, StageRequest } from './edge-log.js';
+import type { EvictRequest, NewBlock, StageRequest } from './edge-log.js';
 import { SqliteLog, type SqliteLogOptions } from './sqlite-log.js';
 
 assert(parentPort, 'this file runs as a worker thread');
@@ -23,7 +23,10 @@ serveCalls(parentPort, {
   read: (fromSeq: number, bytesMax: number) => opened().read(fromSeq, bytesMax),
   stage: (request: StageRequest) => opened().stage(request),
   confirm: (outboxId: number) => opened().confirm(outboxId),
+  evict: (request: EvictRequest) => opened().evict(request),
+  waitingLosses: () => opened().waitingLosses(),
+  losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
-  sizes: () => opened().sizes(),
+  sizes: (waitingFromSeq?: number) => opened().sizes(waitingFromSeq),
   close: () => opened().close(),
 });
