@@ -1,7 +1,7 @@
 /**
  * An agent and a tsdb as a person installs them: configuration files, real processes, HTTP.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,8 @@ export interface InstallationOptions {
   readonly ship?: unknown;
   /** As `log:` in the configuration. */
   readonly log?: unknown;
+  /** Goes over the agent's configuration, option by option of the first level. */
+  readonly edge?: Readonly<Record<string, unknown>>;
 }
 
 export interface QueryAnswer {
@@ -90,6 +92,29 @@ export class Installation {
     return value === undefined ? undefined : Number(value);
   }
 
+  /** The store can be written no more, or again; only a folder, and only while the agent runs. */
+  setStoreAway(isAway: boolean): void {
+    const away = `${this.lake}.away`;
+    if (isAway) {
+      renameSync(this.lake, away);
+      writeFileSync(this.lake, 'a file where the folder was');
+    } else {
+      rmSync(this.lake);
+      renameSync(away, this.lake);
+    }
+  }
+
+  /** What `varve-edge status` prints. */
+  async printedStatus(): Promise<string> {
+    const asked = startNode(this.#owner, edgeProgram, ['status', '--config', 'edge.yaml'], { cwd: this.dir });
+    await asked.exited;
+    return asked.output;
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.#edgePort}/metrics`)).text();
+  }
+
   async agentStatus(): Promise<AgentStatus | undefined> {
     return (await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`))?.body as AgentStatus | undefined;
   }
@@ -116,7 +141,7 @@ export class Installation {
     return (await fetchJson(`http://127.0.0.1:${this.#httpPort}${path}`)) as QueryAnswer | undefined;
   }
 
-  #edgeConfig({ brokerUrl, streams, ship, log }: InstallationOptions, store: unknown): unknown {
+  #edgeConfig({ brokerUrl, streams, ship, log, edge }: InstallationOptions, store: unknown): unknown {
     return {
       agent: 'press-hall-3',
       data_dir: './edge-data',
@@ -126,6 +151,7 @@ export class Installation {
       ship: ship ?? { every: '300ms' },
       ...(log === undefined ? {} : { log }),
       status: { listen: `127.0.0.1:${this.#edgePort}` },
+      ...edge,
     };
   }
 
@@ -140,7 +166,14 @@ export class Installation {
 }
 
 interface AgentStatus {
-  readonly sources: Readonly<Record<string, { readonly connected: boolean }>>;
+  readonly sources: Readonly<
+    Record<string, { readonly connected: boolean; readonly last_error: string | null }>
+  >;
+  readonly buffer: { readonly state: string; readonly bytes: number; readonly reason: string | null };
+  readonly losses: {
+    readonly total: Readonly<Record<string, { readonly messages: number }>>;
+    readonly waiting_rows: number;
+  };
   readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
 }

@@ -12,6 +12,7 @@ import { systemClock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
+import { IntakeGate } from '@varve/edge-agent/buffer/intake-gate.js';
 import { readBlock } from '@varve/edge-agent/log/block.js';
 import type { SourceConfig } from '@varve/edge-agent/config.js';
 import type { EdgeLog, LogState, NewBlock, StoredBlock } from '@varve/edge-agent/log/edge-log.js';
@@ -83,12 +84,14 @@ interface StartOptions {
 
 function startSource(context: TestContext, port: number, { keepaliveSeconds, log }: StartOptions = {}) {
   const held = new HeldLog(log);
+  const intake = new IntakeGate();
   const metrics = createEdgeMetrics(createRegistry(() => 0));
   const source = new MqttSource({
     config: sourceConfig(port, keepaliveSeconds),
     ...{
       log: held,
       metrics,
+      intake,
       clock: systemClock,
       random: () => 0,
       logger: silentLogger(),
@@ -107,7 +110,7 @@ function startSource(context: TestContext, port: number, { keepaliveSeconds, log
   const read = async (counter: 'messagesReceived' | 'messagesDurable' | 'messagesDuplicate') =>
     (await metrics[counter].get()).values[0]?.value ?? 0;
   return {
-    ...{ source, held, stop },
+    ...{ source, held, intake, stop },
     received: () => read('messagesReceived'),
     durable: () => read('messagesDurable'),
     duplicates: () => read('messagesDuplicate'),

@@ -3,6 +3,7 @@
  *
  *     source ─▶ log (SQLite) ─▶ pump: decode, window, encode ─▶ outbox ─▶ shipper ─▶ store
  *          acknowledge ◀─┘
+ *     keeper: holds the buffer within its bounds – closes the intake of sources, or drops messages and writes that down
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@varve/common/clock.js';
@@ -12,6 +13,13 @@ import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
+import { shareBytes } from './buffer/buffer-config.js';
+import { BufferKeeper } from './buffer/buffer-keeper.js';
+import { Evictor } from './buffer/evictor.js';
+import { IntakeGate } from './buffer/intake-gate.js';
+import { reportDiskFull } from './buffer/report-disk-full.js';
+import { ReserveFile } from './buffer/reserve-file.js';
+import { StreamRanks } from './buffer/stream-ranks.js';
 import type { EdgeConfig } from './config.js';
 import { Router } from './decode/router.js';
 import { ParquetEncoder } from './encode/parquet-encoder.js';
@@ -44,8 +52,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const startedMs = clock.nowMs();
 
   const newEpoch = nameEpoch(startedMs, randomUUID().slice(0, 8));
-  const log = countedLog(await startEdgeLog({ dataDir, agent, newEpoch }), metrics);
-  const outbox = await Outbox.open(dataDir, log);
+  const bounds = shareBytes(config.buffer);
+  const intake = new IntakeGate();
+  const opened = await startEdgeLog({ dataDir, agent, newEpoch, bounds });
+  const log = reportDiskFull(countedLog(opened, metrics), (message) => intake.reportDiskFull(message));
+  const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
   const router = new Router(config.streams);
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
@@ -68,19 +79,33 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     },
     onReachable: () => publisher.wake(),
   });
-  const pump = new Pump({
+  const pump: Pump = new Pump({
     ...shipping,
     policy: config.ship,
+    mayStage: () => keeper.mayStage(),
     onStaged: () => shipper.wake(),
+    onDiskFull: (message) => intake.reportDiskFull(message),
+  });
+  const evictor = new Evictor({
+    ...{ log, pump, clock, metrics },
+    ranks: new StreamRanks(config.streams),
+    stepBytes: bounds.evictedBytesMax,
+  });
+  const keeper: BufferKeeper = new BufferKeeper({
+    ...{ dataDir, log, outbox, intake, evictor, clock, logger },
+    limits: config.buffer,
+    reserve: new ReserveFile(dataDir),
+    readSeq: () => pump.readSeq,
+    onRoom: () => pump.wake(),
   });
   const sources = config.sources.map(
     (source) =>
       new MqttSource({
-        ...{ config: source, limits: config.group, log, clock, random, logger, metrics },
+        ...{ config: source, limits: config.group, log, intake, clock, random, logger, metrics },
         onDurable: () => pump.wake(),
       }),
   );
-  const status = { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, metrics };
+  const status = { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, keeper, metrics };
   const publisher = new StatusPublisher({
     ...{ key: agentStatusKey(agent), clock, logger },
     read: () => readStatus(status),
@@ -97,6 +122,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       (stop) => publisher.run(stop),
       (stop) => encoder.run(stop),
       (stop) => pump.run(stop),
+      (stop) => keeper.run(stop),
       ...sources.map((source) => (stop: AbortSignal) => source.run(stop)),
     ]);
   } finally {

@@ -20,8 +20,10 @@ import {
 import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
+import { bufferSchema, type BufferLimits } from './buffer/buffer-config.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
+import { lossesTable } from './ship/losses-batch.js';
 import { isCronExpression } from './ship/upload-gate.js';
 import { isTopicFilter } from './source/topic-filter.js';
 
@@ -50,6 +52,8 @@ export interface StreamConfig {
   readonly time: { readonly path: string; readonly unit: TimeUnit } | undefined;
   /** Absent: every number, boolean and string that is not a tag or the time. */
   readonly fields: ReadonlyMap<string, FieldType> | undefined;
+  /** When messages must be dropped, those of the lowest go first. */
+  readonly priority: number;
 }
 
 export interface GroupLimits {
@@ -76,6 +80,7 @@ export interface EdgeConfig {
     readonly schedule: string | undefined;
   };
   readonly group: GroupLimits;
+  readonly buffer: BufferLimits;
   readonly listen: ListenAddress;
 }
 
@@ -130,6 +135,7 @@ const streamSchema = z.strictObject({
       'list at least one field, or leave `fields` out to take them all',
     )
     .optional(),
+  priority: z.int('write a whole number: streams with the lowest lose messages first').default(0),
 });
 
 const identifierKey = z.string().refine(isIdentifier, {
@@ -186,6 +192,7 @@ export const edgeSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  buffer: bufferSchema,
   status: z.strictObject({ listen: listenAddress().default({ host: '127.0.0.1', port: 8182 }) }).prefault({}),
 });
 
@@ -200,6 +207,10 @@ export async function readEdgeConfig(source: ConfigSource): Promise<EdgeConfig> 
 }
 
 function crossCheck(raw: RawConfig): ConfigProblem[] {
+  return [...checkClientIds(raw), ...checkStreamNames(raw)];
+}
+
+function checkClientIds(raw: RawConfig): ConfigProblem[] {
   const clientIds = Object.entries(raw.sources).map(([name, source]) => ({
     name,
     session: `${source.mqtt.host} ${source.client_id ?? name}`,
@@ -211,6 +222,12 @@ function crossCheck(raw: RawConfig): ConfigProblem[] {
       path: `sources.${name}.client_id`,
       message: 'is used by another source on this broker, and each would throw the other out: write another',
     }));
+}
+
+function checkStreamNames({ streams }: RawConfig): ConfigProblem[] {
+  if (!(lossesTable in streams)) return [];
+  const message = 'is the table of the loss ledger, which the agent writes itself: choose another name';
+  return [{ line: undefined, path: `streams.${lossesTable}`, message }];
 }
 
 function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
@@ -228,6 +245,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       format: stream.format,
       time: stream.time,
       fields: stream.fields ? new Map(Object.entries(stream.fields)) : undefined,
+      priority: stream.priority,
     })),
     store,
     ship: shapeShip(raw.ship),
@@ -236,6 +254,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       bytesMax: raw.log.group.max_size,
       delayMs: raw.log.group.max_delay,
     },
+    buffer: raw.buffer,
     listen: raw.status.listen,
   };
 }

@@ -28,6 +28,12 @@ export function createEdgeMetrics(registry: Registry) {
       'dead_letters_dropped_total',
       'Dead letters forgotten because there were too many',
     ),
+    losses: new Counter({
+      name: 'varve_edge_losses_total',
+      help: 'Messages written into the loss ledger, by kind',
+      labelNames: ['kind'] as const,
+      registers,
+    }),
     rows: new Counter({
       name: 'varve_edge_rows_total',
       help: 'Rows put into shipments, by table',
@@ -49,6 +55,16 @@ export function createEdgeMetrics(registry: Registry) {
     rowsLost: counter('rows_lost_total', 'Rows of damaged shipments that the log did not have any more'),
     shippedBytes: counter('shipped_bytes_total', 'Bytes of confirmed shipments'),
     logBytes: new Gauge({ name: 'varve_edge_log_bytes', help: 'Bytes of the log on disk', registers }),
+    bufferBytes: new Gauge({
+      name: 'varve_edge_buffer_bytes',
+      help: 'Bytes of log and outbox, as buffer.max_size counts them',
+      registers,
+    }),
+    bufferStopped: new Gauge({
+      name: 'varve_edge_buffer_stopped',
+      help: '1 while sources are stopped because the buffer is full',
+      registers,
+    }),
     outboxShipments: new Gauge({
       name: 'varve_edge_outbox_shipments',
       help: 'Shipments not yet confirmed',

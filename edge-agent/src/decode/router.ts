@@ -8,12 +8,19 @@ import { strict as assert } from 'node:assert';
 import type { StreamConfig } from '../config.js';
 import type { LoggedMessage } from '../message.js';
 import { TableBatch } from '../batch/table-batch.js';
-import { Refusal, type Decode } from './decoder.js';
+import type { Decode, RefusalCode } from './decoder.js';
 import { jsonDecoder } from './json.js';
 import { matchTopic } from './topic-template.js';
 
 /** Topics remembered with their streams; beyond that, memory is worth more than the matching. */
 const routesMax = 20_000;
+
+/** Which stream refused a message, and why; null where none wanted it. */
+export interface StreamRefusal {
+  readonly stream: string | null;
+  readonly code: RefusalCode;
+  readonly reason: string;
+}
 
 interface Stream {
   readonly config: StreamConfig;
@@ -37,13 +44,17 @@ export class Router {
   }
 
   /** Adds the message's rows to `batches`. Returns why not, for each stream that could not. */
-  route(message: LoggedMessage, batches: OpenBatches): Refusal[] {
+  route(message: LoggedMessage, batches: OpenBatches): StreamRefusal[] {
     const routes = this.#routesOf(message.topic);
     if (routes.length === 0)
-      return [new Refusal('no_stream', 'the topic matches no stream of the configuration')];
+      return [
+        { stream: null, code: 'no_stream', reason: 'the topic matches no stream of the configuration' },
+      ];
     return routes.flatMap(({ stream, tagValues }) => {
       const { payload, arrivedMs } = message;
-      return stream.decode({ payload, arrivedMs, tagValues }, batchOf(batches, stream.config)) ?? [];
+      const batch = batchOf(batches, stream.config);
+      const refusal = stream.decode({ payload, arrivedMs, tagValues }, batch);
+      return refusal ? { stream: stream.config.name, code: refusal.code, reason: refusal.reason } : [];
     });
   }
 

@@ -12,6 +12,9 @@
  *       [varint  length, bytes: the topic in UTF-8, where it is new]
  *       varint   length, bytes: the payload
  *
+ * A message with an empty topic, which MQTT does not have (§4.7.3), is one that was evicted: it keeps the numbers of those
+ * behind it. `evictedMessage` makes it.
+ *
  * Never change version 1: files on gateways hold it. A new version is a new first byte.
  */
 import { Failure } from '@varve/common/errors.js';
@@ -20,6 +23,15 @@ import type { Message } from '../message.js';
 const blockVersion = 1;
 /** Longest header of a message: five varints of at most 8 bytes. */
 const messageHeaderBytesMax = 40;
+
+/** What stays of a message that was dropped from the middle of a block. */
+export function evictedMessage({ arrivedMs, packetId }: Message): Message {
+  return { topic: '', payload: new Uint8Array(0), arrivedMs, packetId };
+}
+
+export function isEvicted({ topic }: Message): boolean {
+  return topic === '';
+}
 
 /** Collects messages into one buffer; copies each payload at once, so that socket buffers are not held. */
 export class BlockBuilder {

@@ -5,15 +5,18 @@
  *     position      the first message that is in no shipment yet
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
+ *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
  *
  * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
  * follow (DESIGN I1). `stage` moves the position and records the shipments in one transaction, so a message is in one
- * shipment whatever is killed (I2). `confirm` deletes blocks only below everything unshipped and unconfirmed (I3).
+ * shipment whatever is killed (I2). `confirm` deletes blocks only below everything unshipped and unconfirmed (I3); `evict`
+drops what is in no shipment, and writes that into the ledger in the same transaction.
  *
  * This is the interface; `SqliteLog` does it, on a thread of its own behind `startEdgeLog`, so that an fsync that takes
  * an SD card a second stops nobody.
  */
 import type { Lane } from '@varve/common/contract/object-keys.js';
+import type { LedgerRow, Loss, LossFacts } from './loss.js';
 
 export type LaneOfTable = Pick<Lane, 'lane' | 'database' | 'table'>;
 
@@ -48,6 +51,8 @@ export interface OutboxEntry extends StagedShipment {
 export interface DeadLetter {
   readonly seq: number;
   readonly source: string;
+  /** The first stream that refused it; null where none wanted it. */
+  readonly stream: string | null;
   readonly topic: string;
   readonly payload: Uint8Array;
   /** Stable, for counting: `not_json`, `no_field`, `no_time`, `no_stream`, … */
@@ -62,6 +67,26 @@ export interface StageRequest {
   readonly deadLetters: readonly DeadLetter[];
   /** The position afterwards. */
   readonly nextSeq: number;
+  /** Ledger rows that are in the last of the shipments: all up to this one. */
+  readonly lastLossId?: number;
+  /** Wall clock, for the ledger. */
+  readonly nowMs: number;
+}
+
+export interface Staged {
+  readonly entries: OutboxEntry[];
+  /** Dropped to stay within the bound. */
+  readonly deadLettersDropped: number;
+  /** Where the next message is that is in no shipment: behind `StageRequest.nextSeq`, if what follows it was evicted. */
+  readonly nextSeq: number;
+  /** Ledger rows in no shipment yet. */
+  readonly waitingLosses: number;
+}
+
+export interface EvictRequest {
+  /** Blocks at or behind the position: new bytes with the same number of messages, or undefined to drop it. */
+  readonly blocks: readonly { readonly firstSeq: number; readonly bytes: Uint8Array | undefined }[];
+  readonly losses: readonly Loss[];
 }
 
 export interface LogState {
@@ -77,6 +102,8 @@ export interface LogState {
   /** The next shipment's number, for every lane and table that has had one. */
   readonly nextShipmentSeqs: readonly (LaneOfTable & { readonly seq: number })[];
   readonly deadLetterCount: number;
+  /** Ledger rows in no shipment yet. */
+  readonly waitingLosses: number;
 }
 
 export interface LogSizes {
@@ -85,6 +112,15 @@ export interface LogSizes {
   /** The oldest message that is kept, and one more than the newest. */
   readonly oldestSeq: number;
   readonly endSeq: number;
+  /** Of the database: what holds something, and what is free inside the file and will be used before the file grows. */
+  readonly usedBytes: number;
+  readonly reusableBytes: number;
+  /** Bytes of blocks appended since it was opened. */
+  readonly appendedBytes: number;
+  /** The position. */
+  readonly nextSeq: number;
+  /** Arrival of the first message there is from there – or from `waitingFromSeq` – on. */
+  readonly oldestWaitingMs: number | undefined;
 }
 
 export interface EdgeLog {
@@ -97,19 +133,27 @@ export interface EdgeLog {
   /** Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. */
   read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]>;
 
-  /** Returns the new outbox entries, with dead letters dropped to stay within the bound. Durable when it resolves. */
-  stage(request: StageRequest): Promise<{ entries: OutboxEntry[]; deadLettersDropped: number }>;
+  /** Moves the position, takes the shipments' numbers, keeps dead letters and their losses. Durable when it resolves. */
+  stage(request: StageRequest): Promise<Staged>;
 
   /** The shipment of this id has another file from now on. Durable when it resolves. */
   replace(entry: OutboxEntry): Promise<void>;
 
-  /** The store has this shipment. Forgets it, and the blocks that nothing needs any more. */
+  /** The store has this shipment. Forgets it, its ledger rows, and the blocks that nothing needs any more. */
   confirm(outboxId: number): Promise<void>;
+
+  /** Drops messages, moves the position over them, and writes the losses down, in one transaction. */
+  evict(request: EvictRequest): Promise<{ nextSeq: number }>;
+
+  /** The oldest ledger rows in no shipment. They stay as they are. */
+  waitingLosses(): Promise<LedgerRow[]>;
+
+  losses(): Promise<LossFacts>;
 
   /** The newest dead letters, newest first. */
   deadLetters(limit: number): Promise<DeadLetter[]>;
 
-  sizes(): Promise<LogSizes>;
+  sizes(waitingFromSeq?: number): Promise<LogSizes>;
 
   close(): Promise<void>;
 }

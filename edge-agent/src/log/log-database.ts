@@ -8,6 +8,7 @@
 import Database from 'better-sqlite3';
 import { firstSeq } from '@varve/common/contract/object-keys.js';
 import { Failure, messageOf, systemCodeOf } from '@varve/common/errors.js';
+import { ledgerSchema } from './loss-ledger.js';
 
 const schemaVersion = 1;
 
@@ -35,9 +36,10 @@ const schema = `
     UNIQUE (lane, database, table_name, seq)
   ) STRICT;
   CREATE TABLE dead_letters (
-    seq INTEGER PRIMARY KEY, source TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    seq INTEGER PRIMARY KEY, source TEXT NOT NULL, stream TEXT, topic TEXT NOT NULL, payload BLOB NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
   ) STRICT;
+  ${ledgerSchema}
 `;
 
 /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
@@ -139,9 +141,17 @@ const statementTexts = {
       INSERT INTO lanes VALUES (?, ?, ?, ?)
       ON CONFLICT (lane, database, table_name) DO UPDATE SET next_seq = excluded.next_seq`,
   insertDeadLetter: `
-      INSERT INTO dead_letters VALUES (@seq, @source, @topic, @payload, @code, @reason, @arrivedMs)`,
+      INSERT INTO dead_letters VALUES (@seq, @source, @stream, @topic, @payload, @code, @reason, @arrivedMs)`,
   // The end is remembered too: when all blocks are gone, numbers must not start again.
-  setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq)',
+  setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq, @endSeq)',
+  blockFrom: `
+      SELECT first_seq FROM blocks
+      WHERE first_seq >= coalesce((SELECT max(first_seq) FROM blocks WHERE first_seq <= @seq), @seq)
+        AND first_seq + message_count > @seq
+      ORDER BY first_seq LIMIT 1`,
+  blockBytes: 'SELECT bytes FROM blocks WHERE first_seq = ?',
+  replaceBlock: 'UPDATE blocks SET bytes = @bytes WHERE first_seq = @firstSeq',
+  deleteBlock: 'DELETE FROM blocks WHERE first_seq = ?',
   replaceOutbox: 'UPDATE outbox SET file = @file, row_count = @rowCount, bytes = @bytes WHERE id = @id',
   deleteOutbox: 'DELETE FROM outbox WHERE id = ?',
   // By the primary key, so that a long backlog is not read through for every confirmation.
@@ -151,8 +161,13 @@ const statementTexts = {
   deleteBlocks: 'DELETE FROM blocks WHERE first_seq < @seq AND first_seq + message_count <= @seq',
   deadLetters: 'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM dead_letters',
   readDeadLetters: `
-      SELECT seq, source, topic, payload, code, reason, arrived_ms AS arrivedMs
+      SELECT seq, source, stream, topic, payload, code, reason, arrived_ms AS arrivedMs
       FROM dead_letters ORDER BY seq DESC LIMIT ?`,
+  oldestDeadLetters: `
+      SELECT @whenMs AS whenMs, 'dead_letters_dropped' AS kind, stream, min(seq) AS firstSeq, max(seq) AS lastSeq,
+        min(arrived_ms) AS firstMs, max(arrived_ms) AS lastMs, count(*) AS count,
+        sum(octet_length(topic) + length(payload)) AS bytes, 'there were too many dead letters' AS reason
+      FROM (SELECT * FROM dead_letters ORDER BY seq LIMIT @count) GROUP BY stream`,
   dropOldestDeadLetters:
     'DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters ORDER BY seq LIMIT ?)',
   oldestBlock: 'SELECT min(first_seq) FROM blocks',

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
-import type { NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
+import type { EvictRequest, NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
 import { SqliteLog, type SqliteLogOptions } from './sqlite-log.js';
 
 assert(parentPort, 'this file runs as a worker thread');
@@ -24,7 +24,10 @@ serveCalls(parentPort, {
   stage: (request: StageRequest) => opened().stage(request),
   replace: (entry: OutboxEntry) => opened().replace(entry),
   confirm: (outboxId: number) => opened().confirm(outboxId),
+  evict: (request: EvictRequest) => opened().evict(request),
+  waitingLosses: () => opened().waitingLosses(),
+  losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
-  sizes: () => opened().sizes(),
+  sizes: (waitingFromSeq?: number) => opened().sizes(waitingFromSeq),
   close: () => opened().close(),
 });

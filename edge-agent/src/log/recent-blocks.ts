@@ -1,5 +1,5 @@
 /** Where the newest blocks begin that are kept for recognising redeliveries: so many messages, so many bytes, no more. */
-import { recentBytesMax, recentMessagesMax } from './edge-log.js';
+import { recentMessagesMax } from './edge-log.js';
 
 interface BlockSize {
   readonly firstSeq: number;
@@ -8,16 +8,21 @@ interface BlockSize {
 }
 
 export class RecentBlocks {
+  readonly #bytesMax: number;
   readonly #blocks: BlockSize[] = [];
   #messages = 0;
   #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** In the order of the log. The newest block always stays. */
   add(block: BlockSize): void {
     this.#blocks.push(block);
     this.#messages += block.messageCount;
     this.#bytes += block.bytes;
-    while (this.#blocks.length > 1 && (this.#messages > recentMessagesMax || this.#bytes > recentBytesMax)) {
+    while (this.#blocks.length > 1 && (this.#messages > recentMessagesMax || this.#bytes > this.#bytesMax)) {
       const oldest = this.#blocks.shift();
       this.#messages -= oldest?.messageCount ?? 0;
       this.#bytes -= oldest?.bytes ?? 0;

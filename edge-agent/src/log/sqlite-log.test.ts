@@ -58,6 +58,7 @@ const letter = (seq: number): DeadLetter => ({
   ...{
     seq,
     source: 'plant',
+    stream: 'environment',
     topic: 'a',
     payload: Buffer.from('{'),
     code: 'not_json',
@@ -98,6 +99,7 @@ test('staging moves the position, takes the numbers and fills the outbox, and al
     shipments: [shipment(1, 1, 5)],
     deadLetters: [letter(3)],
     nextSeq: 6,
+    nowMs: 7,
   });
   assert.equal(entries.length, 1);
   const state = opened.reopen().state();
@@ -113,8 +115,10 @@ test('staging moves the position, takes the numbers and fills the outbox, and al
 test('a number that is taken twice fails and changes nothing', (context) => {
   const { log } = openLog(context);
   log.append([block(5)]);
-  log.stage({ shipments: [shipment(1, 1, 2)], deadLetters: [], nextSeq: 3 });
-  assert.throws(() => log.stage({ shipments: [shipment(1, 3, 5)], deadLetters: [letter(4)], nextSeq: 6 }));
+  log.stage({ shipments: [shipment(1, 1, 2)], deadLetters: [], nextSeq: 3, nowMs: 7 });
+  assert.throws(() =>
+    log.stage({ shipments: [shipment(1, 3, 5)], deadLetters: [letter(4)], nextSeq: 6, nowMs: 7 }),
+  );
   assert.equal(log.state().nextSeq, 3);
   assert.equal(log.state().deadLetterCount, 0);
 });
@@ -122,8 +126,10 @@ test('a number that is taken twice fails and changes nothing', (context) => {
 test('blocks go only when nothing unshipped and nothing unconfirmed needs them', (context) => {
   const { log } = openLog(context);
   log.append([block(2), block(2), block(2), block(recentMessagesMax)]);
-  const first = log.stage({ shipments: [shipment(1, 1, 2)], deadLetters: [], nextSeq: 3 }).entries[0];
-  const second = log.stage({ shipments: [shipment(2, 3, 4)], deadLetters: [], nextSeq: 5 }).entries[0];
+  const first = log.stage({ shipments: [shipment(1, 1, 2)], deadLetters: [], nextSeq: 3, nowMs: 7 })
+    .entries[0];
+  const second = log.stage({ shipments: [shipment(2, 3, 4)], deadLetters: [], nextSeq: 5, nowMs: 7 })
+    .entries[0];
   assert(first && second);
   log.confirm(second.id);
   assert.equal(log.sizes().oldestSeq, 1, 'the first shipment is not confirmed');
@@ -140,6 +146,7 @@ test('the newest blocks stay in any case, as many as the broker may send again, 
     shipments: [shipment(1, 1, end - 1)],
     deadLetters: [],
     nextSeq: end,
+    nowMs: 7,
   });
   opened.log.confirm(entries[0]?.id ?? 0);
   assert.equal(opened.log.sizes().oldestSeq, 11);
@@ -149,7 +156,7 @@ test('the newest blocks stay in any case, as many as the broker may send again, 
 test('numbers do not start again when the blocks are gone', (context) => {
   const opened = openLog(context);
   opened.log.append([block(4)]);
-  opened.log.stage({ shipments: [], deadLetters: [], nextSeq: 5 });
+  opened.log.stage({ shipments: [], deadLetters: [], nextSeq: 5, nowMs: 7 });
   opened.withDatabase((db) => db.exec('DELETE FROM blocks'));
   assert.deepEqual(opened.log.append([block(1)]), [5]);
 });
@@ -177,6 +184,7 @@ test('dead letters are bounded: the oldest go first, and it is said how many', (
     shipments: [],
     deadLetters: letters,
     nextSeq: letters.length + 1,
+    nowMs: 7,
   });
   assert.equal(deadLettersDropped, 5 + deadLettersMax / 10);
   assert.equal(log.deadLetters(1)[0]?.seq, deadLettersMax + 5);
@@ -184,7 +192,12 @@ test('dead letters are bounded: the oldest go first, and it is said how many', (
 
 test('a long payload of a dead letter is cut, and its reason says so', (context) => {
   const { log } = openLog(context);
-  log.stage({ shipments: [], deadLetters: [{ ...letter(1), payload: Buffer.alloc(100_000) }], nextSeq: 2 });
+  log.stage({
+    shipments: [],
+    deadLetters: [{ ...letter(1), payload: Buffer.alloc(100_000) }],
+    nextSeq: 2,
+    nowMs: 7,
+  });
   const [kept] = log.deadLetters(1);
   assert.equal(kept?.payload.length, 65_536);
   assert.match(kept.reason, /100000 bytes cut to 65536/);

@@ -1,22 +1,30 @@
 /**
  * The edge log in SQLite, synchronously; runs on the log's thread only. See `edge-log.ts` for what it promises.
  */
+import { strict as assert } from 'node:assert';
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
+import { isFailure } from '@varve/common/errors.js';
 import {
   deadLetterBytesMax,
   deadLetterPayloadBytesMax,
   deadLettersMax,
+  recentBytesMax,
   recentMessagesMax,
   type DeadLetter,
+  type EvictRequest,
   type LogSizes,
   type LogState,
   type NewBlock,
   type OutboxEntry,
+  type Staged,
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
 import { asFailures, openLogDatabase, prepareStatements, type LogStatements } from './log-database.js';
+import { lossesOfDeadLetters, type LedgerRow, type Loss, type LossFacts } from './loss.js';
+import { LossLedger } from './loss-ledger.js';
+import { readBlock } from './block.js';
 import { packBlock, unpackBlock } from './packed-block.js';
 import { RecentBlocks } from './recent-blocks.js';
 
@@ -25,20 +33,34 @@ export interface SqliteLogOptions {
   readonly agent: string;
   /** For a database that does not exist yet. */
   readonly newEpoch: string;
+  /** Lower than those of `edge-log.ts`, for a small buffer. */
+  readonly bounds?: LogBounds;
+}
+
+export interface LogBounds {
+  readonly recentBytesMax: number;
+  readonly deadLetterBytesMax: number;
 }
 
 export class SqliteLog {
   readonly #path: string;
   readonly #db: Database.Database;
   readonly #statements: LogStatements;
-  readonly #recent = new RecentBlocks();
+  readonly #ledger: LossLedger;
+  readonly #bounds: LogBounds;
+  readonly #recent: RecentBlocks;
   #endSeq: number;
+  #appendedBytes = 0;
+  #oldestWaiting: { readonly firstSeq: number; readonly arrivedMs: number | undefined } | undefined;
 
   /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full` */
-  constructor({ path, agent, newEpoch }: SqliteLogOptions) {
+  constructor({ path, agent, newEpoch, bounds }: SqliteLogOptions) {
+    this.#bounds = bounds ?? { recentBytesMax, deadLetterBytesMax };
     this.#path = path;
     this.#db = openLogDatabase(path, agent, newEpoch);
     this.#statements = prepareStatements(this.#db);
+    this.#ledger = new LossLedger(this.#db);
+    this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
     for (const block of this.#statements.recentBlocks.all({ count: recentMessagesMax }).reverse())
       this.#recent.add(block as { firstSeq: number; messageCount: number; bytes: number });
     this.#endSeq = this.state().endSeq;
@@ -55,6 +77,7 @@ export class SqliteLog {
       outbox: outbox.all() as OutboxEntry[],
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
       deadLetterCount: (deadLetters.get() as { count: number }).count,
+      waitingLosses: this.#ledger.waitingCount,
     };
   }
 
@@ -72,7 +95,10 @@ export class SqliteLog {
         })
         .immediate();
       this.#endSeq = endSeq;
-      for (const { bytes, ...row } of rows) this.#recent.add({ ...row, bytes: bytes.length });
+      for (const { bytes, ...row } of rows) {
+        this.#recent.add({ ...row, bytes: bytes.length });
+        this.#appendedBytes += bytes.length;
+      }
       return rows.map(({ firstSeq }) => firstSeq);
     });
   }
@@ -94,25 +120,22 @@ export class SqliteLog {
     });
   }
 
-  stage({ shipments, deadLetters, nextSeq }: StageRequest): {
-    entries: OutboxEntry[];
-    deadLettersDropped: number;
-  } {
-    const { insertOutbox, setLane, insertDeadLetter, setPosition } = this.#statements;
-    return asFailures(() =>
-      this.#db
-        .transaction(() => {
-          const entries = shipments.map((shipment) => {
-            const { lane, database, table, seq } = shipment;
-            setLane.run(lane, database, table, seq + 1);
-            return { ...shipment, id: Number(insertOutbox.run(shipment).lastInsertRowid) };
-          });
-          for (const letter of deadLetters) insertDeadLetter.run(boundedLetter(letter));
-          setPosition.run({ nextSeq });
-          return { entries, deadLettersDropped: this.#dropDeadLetters() };
-        })
-        .immediate(),
-    );
+  stage({ shipments, deadLetters, nextSeq, lastLossId, nowMs }: StageRequest): Staged {
+    const { insertOutbox, setLane, insertDeadLetter } = this.#statements;
+    return this.#transact(() => {
+      const entries = shipments.map((shipment) => {
+        const { lane, database, table, seq } = shipment;
+        setLane.run(lane, database, table, seq + 1);
+        return { ...shipment, id: Number(insertOutbox.run(shipment).lastInsertRowid) };
+      });
+      const lossesEntry = entries.at(-1);
+      if (lastLossId !== undefined && lossesEntry) this.#ledger.ship(lastLossId, lossesEntry.id);
+      for (const letter of deadLetters) insertDeadLetter.run(boundedLetter(letter));
+      this.#ledger.add(lossesOfDeadLetters(deadLetters, nowMs));
+      const deadLettersDropped = this.#dropDeadLetters(nowMs);
+      const position = this.#moveTo(nextSeq);
+      return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
+    });
   }
 
   replace({ id, file, rowCount, bytes }: OutboxEntry): void {
@@ -121,37 +144,93 @@ export class SqliteLog {
 
   confirm(outboxId: number): void {
     const { deleteOutbox, deletableBelow, deleteBlocks } = this.#statements;
-    asFailures(() =>
-      this.#db
-        .transaction(() => {
-          deleteOutbox.run(outboxId);
-          const recentSeq = this.#recent.firstSeq ?? this.#endSeq;
-          deleteBlocks.run({ seq: deletableBelow.pluck().get({ recentSeq }) });
-        })
-        .immediate(),
-    );
+    this.#transact(() => {
+      deleteOutbox.run(outboxId);
+      this.#ledger.confirm(outboxId);
+      const recentSeq = this.#recent.firstSeq ?? this.#endSeq;
+      deleteBlocks.run({ seq: deletableBelow.pluck().get({ recentSeq }) });
+    });
+  }
+
+  evict({ blocks, losses }: EvictRequest): { nextSeq: number } {
+    const { replaceBlock, deleteBlock, position } = this.#statements;
+    return this.#transact(() => {
+      const { next_seq } = position.get() as { next_seq: number };
+      for (const { firstSeq, bytes } of blocks) {
+        assert(firstSeq >= next_seq, 'what is in a shipment is not evicted');
+        if (bytes) replaceBlock.run({ firstSeq, bytes: packBlock(bytes) });
+        else deleteBlock.run(firstSeq);
+      }
+      this.#ledger.add(losses);
+      return { nextSeq: this.#moveTo(next_seq) };
+    });
+  }
+
+  waitingLosses(): LedgerRow[] {
+    return this.#ledger.waiting();
+  }
+
+  losses(): LossFacts {
+    return { totals: this.#ledger.totals(), waitingRows: this.#ledger.waitingCount };
   }
 
   deadLetters(limit: number): DeadLetter[] {
     return this.#statements.readDeadLetters.all(limit) as DeadLetter[];
   }
 
-  sizes(): LogSizes {
+  sizes(waitingFromSeq = 0): LogSizes {
     const oldest = this.#statements.oldestBlock.pluck().get() as number | null;
-    const bytes = fileBytes(this.#path) + fileBytes(`${this.#path}-wal`);
-    return { oldestSeq: oldest ?? this.#endSeq, endSeq: this.#endSeq, bytes };
+    const pragma = (name: string) => this.#db.pragma(name, { simple: true }) as number;
+    const pageBytes = pragma('page_size');
+    const freePages = pragma('freelist_count');
+    const { next_seq } = this.#statements.position.get() as { next_seq: number };
+    return {
+      oldestSeq: oldest ?? this.#endSeq,
+      endSeq: this.#endSeq,
+      bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
+      usedBytes: (pragma('page_count') - freePages) * pageBytes,
+      reusableBytes: freePages * pageBytes,
+      appendedBytes: this.#appendedBytes,
+      nextSeq: next_seq,
+      oldestWaitingMs: this.#readOldestWaitingMs(Math.max(next_seq, waitingFromSeq)),
+    };
   }
 
   close(): void {
     this.#db.close();
   }
 
-  #dropDeadLetters(): number {
-    const { deadLetters, dropOldestDeadLetters } = this.#statements;
+  #transact<T>(work: () => T): T {
+    return asFailures(() => this.#db.transaction(work).immediate());
+  }
+
+  /** To the first message from `seq` on that is there. The end is remembered: when all blocks are gone, numbers go on. */
+  #moveTo(seq: number): number {
+    const { blockFrom, setPosition } = this.#statements;
+    const firstSeq = blockFrom.pluck().get({ seq }) as number | undefined;
+    const nextSeq = Math.max(seq, firstSeq ?? this.#endSeq);
+    setPosition.run({ nextSeq, endSeq: this.#endSeq });
+    return nextSeq;
+  }
+
+  #readOldestWaitingMs(nextSeq: number): number | undefined {
+    const { blockFrom, blockBytes } = this.#statements;
+    const firstSeq = blockFrom.pluck().get({ seq: nextSeq }) as number | undefined;
+    if (firstSeq === undefined) return undefined;
+    if (this.#oldestWaiting?.firstSeq !== firstSeq) {
+      const bytes = blockBytes.pluck().get(firstSeq) as Uint8Array;
+      this.#oldestWaiting = { firstSeq, arrivedMs: firstArrivalMs(bytes) };
+    }
+    return this.#oldestWaiting.arrivedMs;
+  }
+
+  #dropDeadLetters(whenMs: number): number {
+    const { deadLetters, oldestDeadLetters, dropOldestDeadLetters } = this.#statements;
     const { count, bytes } = deadLetters.get() as { count: number; bytes: number };
-    if (count <= deadLettersMax && bytes <= deadLetterBytesMax) return 0;
+    if (count <= deadLettersMax && bytes <= this.#bounds.deadLetterBytesMax) return 0;
     // A tenth at a time, so that a flood does not pay for this with every window.
     const surplus = Math.max(count - deadLettersMax, 0) + Math.ceil(deadLettersMax / 10);
+    this.#ledger.add(oldestDeadLetters.all({ whenMs, count: surplus }) as Loss[]);
     return dropOldestDeadLetters.run(surplus).changes;
   }
 }
@@ -163,6 +242,17 @@ function boundedLetter(letter: DeadLetter): DeadLetter {
     payload: letter.payload.subarray(0, deadLetterPayloadBytesMax),
     reason: `${letter.reason} (payload of ${letter.payload.length} bytes cut to ${deadLetterPayloadBytesMax})`,
   };
+}
+
+/** Undefined where the block is damaged: whoever needs its messages says so. */
+function firstArrivalMs(packed: Uint8Array): number | undefined {
+  try {
+    const [message] = readBlock(unpackBlock(packed));
+    return message?.arrivedMs;
+  } catch (error) {
+    if (isFailure(error, 'log_corrupt')) return undefined;
+    throw error;
+  }
 }
 
 function fileBytes(path: string): number {

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { messageOf, Failure } from '@varve/common/errors.js';
 import { WorkerCaller } from '../worker-call.js';
-import type { DeadLetter, EdgeLog, LogSizes, LogState, OutboxEntry, StoredBlock } from './edge-log.js';
-import type { SqliteLogOptions } from './sqlite-log.js';
+import type { DeadLetter, EdgeLog, LogSizes, LogState, Staged, StoredBlock } from './edge-log.js';
+import type { LedgerRow, LossFacts } from './loss.js';
+import type { LogBounds, SqliteLogOptions } from './sqlite-log.js';
 
 /** Blocks lie outside of V8's heap: what it holds itself is small, and is collected before it grows. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
@@ -14,12 +15,14 @@ export interface EdgeLogOptions {
   readonly dataDir: string;
   readonly agent: string;
   readonly newEpoch: string;
+  /** As in `SqliteLogOptions`. */
+  readonly bounds?: LogBounds;
 }
 
 /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
-export async function startEdgeLog({ dataDir, agent, newEpoch }: EdgeLogOptions): Promise<EdgeLog> {
+export async function startEdgeLog({ dataDir, ...options }: EdgeLogOptions): Promise<EdgeLog> {
   await makeDirectory(dataDir);
-  const workerData: SqliteLogOptions = { path: join(dataDir, 'edge.sqlite'), agent, newEpoch };
+  const workerData: SqliteLogOptions = { path: join(dataDir, 'edge.sqlite'), ...options };
   const thread = new WorkerCaller(
     new Worker(new URL('./log-worker.js', import.meta.url), { workerData, resourceLimits }),
   );
@@ -42,12 +45,14 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
         blocks.map(({ bytes }) => bytes.buffer),
       ) as Promise<number[]>,
     read: (fromSeq, bytesMax) => thread.call('read', [fromSeq, bytesMax]) as Promise<StoredBlock[]>,
-    stage: (request) =>
-      thread.call('stage', [request]) as Promise<{ entries: OutboxEntry[]; deadLettersDropped: number }>,
+    stage: (request) => thread.call('stage', [request]) as Promise<Staged>,
     replace: (entry) => thread.call('replace', [entry]) as Promise<void>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
+    evict: (request) => thread.call('evict', [request]) as Promise<{ nextSeq: number }>,
+    waitingLosses: () => thread.call('waitingLosses', []) as Promise<LedgerRow[]>,
+    losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
-    sizes: () => thread.call('sizes', []) as Promise<LogSizes>,
+    sizes: (waitingFromSeq) => thread.call('sizes', [waitingFromSeq]) as Promise<LogSizes>,
     async close() {
       await thread.call('close', []);
       await thread.terminate();

@@ -11,28 +11,33 @@ import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
 
 const shipmentsMax = 128;
-const bytesMax = 256_000_000;
 
 type OutboxLog = Pick<EdgeLog, 'confirm' | 'replace'>;
 
 export class Outbox {
   readonly #directory: string;
   readonly #log: OutboxLog;
+  readonly #bytesMax: number;
   #entries: readonly OutboxEntry[];
 
-  private constructor(directory: string, log: OutboxLog, entries: readonly OutboxEntry[]) {
+  private constructor(directory: string, log: OutboxLog, bytesMax: number, entries: readonly OutboxEntry[]) {
     this.#directory = directory;
     this.#log = log;
+    this.#bytesMax = bytesMax;
     this.#entries = entries;
   }
 
-  static async open(dataDir: string, log: OutboxLog & Pick<EdgeLog, 'opened'>): Promise<Outbox> {
+  static async open(
+    dataDir: string,
+    log: OutboxLog & Pick<EdgeLog, 'opened'>,
+    bytesMax: number,
+  ): Promise<Outbox> {
     const directory = join(dataDir, 'outbox');
     await mkdir(directory, { recursive: true });
     const entries = log.opened.outbox;
     const known = new Set(entries.map(({ file }) => file));
     for (const file of await readdir(directory)) if (!known.has(file)) await rm(join(directory, file));
-    return new Outbox(directory, log, entries);
+    return new Outbox(directory, log, bytesMax, entries);
   }
 
   /** In the order of staging. */
@@ -41,8 +46,11 @@ export class Outbox {
   }
 
   get isFull(): boolean {
-    const bytes = this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
-    return this.#entries.length >= shipmentsMax || bytes >= bytesMax;
+    return this.#entries.length >= shipmentsMax || this.bytes >= this.#bytesMax;
+  }
+
+  get bytes(): number {
+    return this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
   }
 
   pathOf(file: string): string {

@@ -4,20 +4,23 @@
  * 1. Read blocks and decode them into the window, while it has room. 2. When the window is due – `ship.every` since its
  * first message, or `ship.max_rows`, or `ship.max_bytes` – and the outbox has room: encode each table's batch into a file, durably. 3. In one
  * transaction take the shipments' numbers, record the dead letters, and move the position behind the window: this is the
- * commit point. Killed before it, the next start reads the same messages again, and removes the files.
+ * commit point. Killed before it, the next start reads the same messages again, and removes the files. Rows of the loss
+ * ledger go with the window that closes next, as one more table; without messages they make a window of their own.
  */
 import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
-import { Failure } from '@varve/common/errors.js';
+import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { TableBatch } from '../batch/table-batch.js';
 import type { StreamConfig } from '../config.js';
 import type { Router } from '../decode/router.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import { readBlock } from '../log/block.js';
-import type { EdgeLog, LaneOfTable, StagedShipment, StoredBlock } from '../log/edge-log.js';
+import type { EdgeLog, LaneOfTable, Staged, StagedShipment, StoredBlock } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { Turns } from '../turns.js';
 import { Wakeup } from '../wakeup.js';
+import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { Window, type ClosingPolicy } from './window.js';
 import { writeShipment } from './write-shipment.js';
@@ -30,7 +33,7 @@ const liveLane = 'live';
 
 export interface PumpOptions {
   readonly agent: string;
-  readonly log: Pick<EdgeLog, 'opened' | 'read' | 'stage'>;
+  readonly log: Pick<EdgeLog, 'opened' | 'read' | 'stage' | 'waitingLosses'>;
   readonly router: Router;
   readonly encoder: Pick<ParquetEncoder, 'encode'>;
   readonly outbox: Outbox;
@@ -40,22 +43,28 @@ export interface PumpOptions {
   readonly metrics: EdgeMetrics;
   /** New shipments are in the outbox. */
   readonly onStaged: () => void;
+  /** False while as much of the log is in shipments as may be. */
+  readonly mayStage: () => boolean;
+  readonly onDiskFull: (message: string) => void;
 }
 
-type Staged = Awaited<ReturnType<EdgeLog['stage']>>;
+type Destination = Pick<StreamConfig, 'database' | 'name'>;
 
 export class Pump {
   readonly #options: PumpOptions;
   readonly #wakeup: Wakeup;
   readonly #shipmentSeqs: Map<string, number>;
+  readonly #reading = new Turns();
   #nextSeq: number;
   #window: Window | undefined;
   #isAtEnd = false;
+  #hasLosses: boolean;
 
   constructor(options: PumpOptions) {
     this.#options = options;
     this.#wakeup = new Wakeup(options.clock);
     this.#nextSeq = options.log.opened.nextSeq;
+    this.#hasLosses = options.log.opened.waitingLosses > 0;
     this.#shipmentSeqs = new Map(options.log.opened.nextShipmentSeqs.map((lane) => [wayOf(lane), lane.seq]));
   }
 
@@ -64,9 +73,25 @@ export class Pump {
     this.#wakeup.wake();
   }
 
+  /** There are new rows in the loss ledger. */
+  noteLosses(): void {
+    this.#hasLosses = true;
+    this.wake();
+  }
+
+  /** Runs `work` while nothing is read from the log: messages from `fromSeq` on are in no window meanwhile. */
+  whileNotReading<T>(work: (fromSeq: number) => Promise<T>): Promise<T> {
+    return this.#reading.run(() => work(this.#nextSeq));
+  }
+
   /** The first message that is in no shipment yet. */
   get nextSeq(): number {
     return this.#window?.firstSeq ?? this.#nextSeq;
+  }
+
+  /** What has not been read yet: it is in no shipment and in no window. */
+  get readSeq(): number {
+    return this.#nextSeq;
   }
 
   /** The last look at the log found nothing new. */
@@ -81,6 +106,7 @@ export class Pump {
         await this.#step(signal);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
+        if (isFailure(error, 'disk_full')) this.#options.onDiskFull(error.message);
         this.#options.logger.error(
           { err: error, hint: error.hint },
           'no shipments can be made; trying again',
@@ -92,18 +118,26 @@ export class Pump {
   }
 
   async #step(signal: AbortSignal): Promise<void> {
-    const { log, policy, clock, outbox } = this.#options;
+    const { policy, clock, outbox, mayStage } = this.#options;
     const dueInMs = this.#window?.dueInMs(clock.monotonicMs(), policy);
-    if (this.#window && dueInMs === 0 && !outbox.isFull) {
+    const hasRoom = !outbox.isFull && mayStage();
+    if (this.#window && dueInMs === 0 && hasRoom) {
       await this.#close(this.#window);
       return;
     }
     const isFull = this.#window?.isFull(policy) ?? false;
-    const blocks = isFull ? [] : await log.read(this.#nextSeq, readBytesMax);
-    this.#isAtEnd = !isFull && blocks.length === 0;
-    if (blocks.length > 0) for (const block of blocks) this.#take(block);
+    const isRead = !isFull && (await this.#reading.run(() => this.#read()));
+    this.#isAtEnd = !isFull && !isRead;
+    if (isRead) return;
+    if (!this.#window && this.#hasLosses) this.#window = new Window(clock.monotonicMs(), this.#nextSeq);
     // With the outbox full, only its emptying helps, and that wakes.
-    else await this.#wakeup.wait(signal, outbox.isFull ? undefined : dueInMs);
+    else await this.#wakeup.wait(signal, hasRoom ? dueInMs : undefined);
+  }
+
+  async #read(): Promise<boolean> {
+    const blocks = await this.#options.log.read(this.#nextSeq, readBytesMax);
+    for (const block of blocks) this.#take(block);
+    return blocks.length > 0;
   }
 
   #take({ firstSeq, source, bytes }: StoredBlock): void {
@@ -119,47 +153,59 @@ export class Pump {
   }
 
   async #close(window: Window): Promise<void> {
-    const { outbox, metrics, onStaged } = this.#options;
+    const { agent, log, outbox, metrics, onStaged } = this.#options;
     const shipments: StagedShipment[] = [];
+    const losses = this.#hasLosses ? await log.waitingLosses() : [];
     let staged: Staged;
     try {
       for (const { stream, batch } of window.batches.values())
         if (batch.rowCount > 0) shipments.push(await this.#encode(window, stream, batch));
-      staged = await this.#stage(window, shipments);
+      if (losses.length > 0)
+        shipments.push(await this.#encode(window, lossesDestination, lossesBatch(agent, losses)));
+      staged = await this.#stage(window, shipments, losses.at(-1)?.id);
     } catch (error) {
       // They would fill a full disk a little more with every try.
       await outbox.discard(shipments);
       throw error;
     }
-    const { entries, deadLettersDropped } = staged;
     this.#window = undefined;
+    this.#nextSeq = Math.max(this.#nextSeq, staged.nextSeq);
+    this.#hasLosses = staged.waitingLosses > 0;
     for (const shipment of shipments) this.#shipmentSeqs.set(wayOf(shipment), shipment.seq + 1);
     for (const { table, rowCount } of shipments) metrics.rows.inc({ table }, rowCount);
-    metrics.deadLettersDropped.inc(deadLettersDropped);
-    this.#reportRefused(window);
-    outbox.add(entries);
+    this.#reportRefused(window, staged);
+    outbox.add(staged.entries);
     onStaged();
   }
 
-  /** The commit point. */
-  async #stage(window: Window, shipments: readonly StagedShipment[]): Promise<Staged> {
+  /** The commit point. `lastLossId`: of the ledger rows in the last shipment. */
+  async #stage(
+    window: Window,
+    shipments: readonly StagedShipment[],
+    lastLossId: number | undefined,
+  ): Promise<Staged> {
     return await this.#options.log.stage({
       shipments,
       deadLetters: window.deadLetters,
       nextSeq: window.lastSeq + 1,
+      nowMs: this.#options.clock.nowMs(),
+      ...(lastLossId !== undefined && { lastLossId }),
     });
   }
 
-  async #encode(window: Window, stream: StreamConfig, batch: TableBatch): Promise<StagedShipment> {
-    const way = { lane: liveLane, database: stream.database, table: stream.name };
+  async #encode(window: Window, destination: Destination, batch: TableBatch): Promise<StagedShipment> {
+    const way = { lane: liveLane, database: destination.database, table: destination.name };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
     const place = { ...way, seq, firstLogSeq: window.firstSeq, lastLogSeq: window.lastSeq };
     const written = await writeShipment(this.#options, place, batch);
     return { ...place, ...written, stagedMs: this.#options.clock.nowMs() };
   }
 
-  #reportRefused({ deadLetters }: Window): void {
+  #reportRefused({ deadLetters }: Window, { deadLettersDropped }: Staged): void {
     const { metrics, logger } = this.#options;
+    metrics.deadLettersDropped.inc(deadLettersDropped);
+    metrics.losses.inc({ kind: 'dead_letter' }, deadLetters.length);
+    metrics.losses.inc({ kind: 'dead_letters_dropped' }, deadLettersDropped);
     for (const { code } of deadLetters) metrics.deadLetters.inc({ code });
     const [example] = deadLetters;
     if (!example) return;

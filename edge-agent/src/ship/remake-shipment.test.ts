@@ -28,6 +28,7 @@ const stream = {
   format: 'json' as const,
   time: undefined,
   fields: undefined,
+  priority: 0,
 };
 
 /** A log with ten messages, and one shipment of them in the outbox. */
@@ -51,14 +52,15 @@ async function stageOne(context: TestContext) {
       packetId: 0,
     });
   sqlite.append([{ source: 'plant', messageCount: 10, bytes: block.finish() }]);
-  const log: Pick<EdgeLog, 'opened' | 'read' | 'stage' | 'confirm' | 'replace'> = {
+  const log: Pick<EdgeLog, 'opened' | 'read' | 'stage' | 'confirm' | 'replace' | 'waitingLosses'> = {
     opened: sqlite.state(),
     read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
+    waitingLosses: () => Promise.resolve(sqlite.waitingLosses()),
     stage: (request) => Promise.resolve(sqlite.stage(request)),
     confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
     replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
   };
-  const outbox = await Outbox.open(directory, log);
+  const outbox = await Outbox.open(directory, log, 1e9);
   const encoder = {
     encode: (...[columns, metadata, path]: [...Parameters<typeof encodeShipment>, string]) => {
       const bytes = encodeShipment(columns, metadata);
@@ -71,7 +73,8 @@ async function stageOne(context: TestContext) {
   const options = { ...parts, clock: systemClock, logger: silentLogger() };
   const stop = new AbortController();
   const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6 };
-  await new Pump({ ...options, policy, onStaged: () => stop.abort() }).run(stop.signal);
+  const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
+  await new Pump({ ...options, policy, ...hooks }).run(stop.signal);
   const [entry] = outbox.entries;
   assert(entry);
   return { directory, sqlite, outbox, options, entry };

@@ -7,7 +7,15 @@ import { Window } from './window.js';
 const topic = parseTopicTemplate('plant/{device}');
 assert(typeof topic !== 'string');
 const router = new Router([
-  { name: 'environment', database: 'main', topic, format: 'json', time: undefined, fields: undefined },
+  {
+    name: 'environment',
+    database: 'main',
+    topic,
+    format: 'json',
+    time: undefined,
+    fields: undefined,
+    priority: 0,
+  },
 ]);
 const message = (seq: number, payload: string) => ({
   ...{ seq, source: 'plant', topic: 'plant/press', payload: Buffer.from(payload), arrivedMs: 5 },

@@ -3,6 +3,7 @@
  *
  * A window is a function of the log: from the position on, the same messages make the same rows, so losing it costs nothing.
  */
+import { isEvicted } from '../log/block.js';
 import type { DeadLetter } from '../log/edge-log.js';
 import type { LoggedMessage } from '../message.js';
 import type { OpenBatches, Router } from '../decode/router.js';
@@ -45,12 +46,15 @@ export class Window {
 
   take(message: LoggedMessage, router: Router): void {
     this.#lastSeq = message.seq;
+    // What was evicted keeps its number, and is in the ledger.
+    if (isEvicted(message)) return;
     const refusals = router.route(message, this.batches);
     const [first] = refusals;
     if (!first) return;
+    const { stream, code } = first;
     const reason = refusals.map((refusal) => refusal.reason).join('; ');
     // The payload is a view of a whole block: a copy lets go of the rest.
-    this.deadLetters.push({ ...message, payload: message.payload.slice(), code: first.code, reason });
+    this.deadLetters.push({ ...message, payload: message.payload.slice(), stream, code, reason });
   }
 
   /** How long it may stay open, in ms; 0 when it is due. */

@@ -8,9 +8,10 @@ import type { Clock } from '@varve/common/clock.js';
 import { planBackoffMs } from '@varve/common/backoff.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
+import type { IntakeGate } from '../buffer/intake-gate.js';
 import type { GroupLimits, SourceConfig } from '../config.js';
 import type { EdgeLog } from '../log/edge-log.js';
-import { readBlock } from '../log/block.js';
+import { isEvicted, readBlock } from '../log/block.js';
 import { GroupCommitter } from '../log/group-committer.js';
 import type { EdgeMetrics } from '../metrics.js';
 import {
@@ -46,6 +47,8 @@ export interface MqttSourceOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  /** Closed: messages are not taken, and the connection is given up until it opens. */
+  readonly intake: IntakeGate;
   /** New messages are durable. */
   readonly onDurable: () => void;
 }
@@ -111,27 +114,43 @@ export class MqttSource {
   async #recall(): Promise<void> {
     const { log, config } = this.#options;
     for (let seq = log.opened.recentSeq; seq < log.opened.endSeq;) {
-      for (const block of await log.read(seq, recallBytesMax)) {
+      const blocks = await log.read(seq, recallBytesMax);
+      // The newest ones may have been evicted.
+      if (blocks.length === 0) return;
+      for (const block of blocks) {
         seq = block.firstSeq + block.messageCount;
         if (block.source !== config.name) continue;
-        for (const { packetId, topic, payload } of readBlock(block.bytes))
-          if (packetId !== 0) this.#redeliveries.remember(packetId, fingerprint(topic, payload));
+        for (const message of readBlock(block.bytes)) {
+          const { packetId, topic, payload } = message;
+          if (packetId !== 0 && !isEvicted(message))
+            this.#redeliveries.remember(packetId, fingerprint(topic, payload));
+        }
       }
     }
   }
 
   async #receive(signal: AbortSignal, drain: () => Promise<void>): Promise<void> {
-    const { clock, random } = this.#options;
+    const { clock, random, intake } = this.#options;
     let attempt = 0;
     let connection: MqttConnection | undefined;
+    const forget = intake.onStop(() => connection?.destroy());
     while (!signal.aborted) {
+      if (!intake.isOpen) await this.#waitForRoom(signal);
       connection = await this.#connect();
+      if (!intake.isOpen) connection?.destroy();
       if (connection) attempt = 0;
       if (connection) await untilClosed(connection, signal, (reason) => this.#lost(reason));
       await clock.sleep(planBackoffMs(++attempt, reconnectBackoff, random()), signal);
     }
+    forget();
     await drain();
     await connection?.end();
+  }
+
+  async #waitForRoom(signal: AbortSignal): Promise<void> {
+    const { intake } = this.#options;
+    this.#lost(`stopped: ${intake.stopReason ?? ''}`);
+    await intake.whenOpen(signal);
   }
 
   async #connect(): Promise<MqttConnection | undefined> {
@@ -167,7 +186,9 @@ export class MqttSource {
   }
 
   #take(connection: MqttConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
-    const { clock, metrics } = this.#options;
+    const { clock, metrics, intake } = this.#options;
+    // Not read on: this connection is being given up, and the broker keeps the message.
+    if (!intake.isOpen) return;
     metrics.messagesReceived.inc();
     const print = packetId === 0 ? undefined : fingerprint(topic, payload);
     if (print && isRepeated && this.#redeliveries.knows(packetId, print)) {

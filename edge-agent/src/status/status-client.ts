@@ -62,9 +62,25 @@ export function describeStatus(status: EdgeStatus): string {
     ...sources,
     `log           ${formatMegabytes(log.bytes)}, ${log.waiting_messages} messages in no shipment yet`,
     `outbox        ${outbox.shipments} shipments, ${formatMegabytes(outbox.bytes)}, oldest ${status.oldest_unshipped_seconds.toFixed(0)} s`,
+    `buffer        ${describeBuffer(status.buffer)}`,
     `store         ${problem}`,
+    `losses        ${describeLosses(status.losses)}`,
     '',
   ].join('\n');
+}
+
+function describeBuffer(buffer: EdgeStatus['buffer']): string {
+  const { bytes, max_bytes, free_bytes, days_left, state, reason } = buffer;
+  const left = days_left === null ? '' : `, room for ${days_left.toFixed(1)} days without the store`;
+  const held = `${formatMegabytes(bytes)} of ${formatMegabytes(max_bytes)}, disk has ${formatMegabytes(free_bytes)} free${left}`;
+  if (state === 'collecting') return held;
+  return `${held}\n              ${state === 'stopped' ? 'reading stopped' : 'dropping messages'}: ${reason ?? ''}`;
+}
+
+function describeLosses({ total, last }: EdgeStatus['losses']): string {
+  if (last === null) return 'none';
+  const kinds = Object.entries(total).map(([kind, { messages }]) => `${kind} ${messages}`);
+  return `${kinds.join(', ')} messages; last ${last.when}: ${last.kind}, ${last.reason}`;
 }
 
 function describeDeadLetter(letter: ShownDeadLetter): string {

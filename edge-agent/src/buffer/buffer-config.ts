@@ -1,0 +1,51 @@
+/** `buffer:` of the configuration: what the agent may keep while the store is away, and what it does when that is reached. */
+import { z } from 'zod';
+import { durationMs, sizeBytes } from '@varve/common/config/units.js';
+
+export const onFullChoices = ['drop_oldest', 'stop_reading'] as const;
+export type OnFull = (typeof onFullChoices)[number];
+
+export interface BufferLimits {
+  /** Of log and outbox. */
+  readonly bytesMax: number;
+  /** Of messages in no shipment and no window; undefined: any. */
+  readonly ageMaxMs: number | undefined;
+  /** What the agent leaves of the file system to others. */
+  readonly keepFreeBytes: number;
+  readonly onFull: OnFull;
+}
+
+export const bufferSchema = z
+  .strictObject({
+    max_size: sizeBytes({ minBytes: 4_000_000 }).default(4_000_000_000),
+    max_age: durationMs({ minMs: 10_000 }).optional(),
+    keep_free: sizeBytes({ minBytes: 0 }).default(200_000_000),
+    on_full: z
+      .enum(onFullChoices, { error: `write one of ${onFullChoices.join(', ')}` })
+      .default('stop_reading'),
+  })
+  .prefault({})
+  .transform((raw): BufferLimits => ({
+    bytesMax: raw.max_size,
+    ageMaxMs: raw.max_age,
+    keepFreeBytes: raw.keep_free,
+    onFull: raw.on_full,
+  }));
+
+/**
+ * Bounds that follow from `max_size`. First the parts of the buffer that cannot be dropped: all of them are less than
+ * `bytesMax`.
+ */
+export function shareBytes({ bytesMax }: Pick<BufferLimits, 'bytesMax'>) {
+  return {
+    /** Finished shipments. */
+    outboxBytesMax: Math.min(256_000_000, bytesMax / 4),
+    /** Blocks of messages that are in those. */
+    stagedLogBytesMax: bytesMax / 2,
+    /** The newest blocks, kept to recognise what the broker sends again. */
+    recentBytesMax: Math.min(64_000_000, bytesMax / 8),
+    deadLetterBytesMax: Math.min(32_000_000, bytesMax / 16),
+    /** Of blocks, unpacked, in one step of eviction: small enough to take apart between two packets of the network. */
+    evictedBytesMax: Math.min(1_000_000, bytesMax / 50),
+  };
+}
