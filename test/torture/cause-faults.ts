@@ -1,5 +1,5 @@
 /** Causes a planned fault, and mends it when its time is over. */
-import { closeSync, fstatSync, openSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '@varve/common/clock.js';
 import type { Fault } from './plan-faults.js';
@@ -27,11 +27,14 @@ export async function causeFault(plant: Plant, fault: Fault): Promise<boolean> {
         await program.kill();
         if (tsdb) deleteDataDir(tsdb);
       });
-    case 'edge database damaged':
-      return down(agent?.program, fault, async (program) => {
+    case 'edge database damaged': {
+      let isDamaged = false;
+      await down(agent?.program, fault, async (program) => {
         await program.kill();
-        if (agent) damageDatabase(agent.dataDir, fault.chance);
+        isDamaged = agent !== undefined && damageDatabase(agent.dataDir, fault.chance);
       });
+      return isDamaged;
+    }
     case 'freeze agent':
       return freeze(agent?.program, fault);
     case 'freeze tsdb':
@@ -107,22 +110,14 @@ function stepSeconds(chance: number): number {
 const damageBytes = 512;
 const headerBytes = 4_096;
 
-/** Overwrites some bytes behind the first page of the database. */
-function damageDatabase(dataDir: string, chance: number): void {
-  const name = readdirSync(dataDir).find((file) => /\.(db|sqlite)$/.test(file));
-  if (name === undefined) return;
-  const file = openSync(join(dataDir, name), 'r+');
+/** Overwrites some bytes behind the first page. Returns false where everything is in the write-ahead log still. */
+function damageDatabase(dataDir: string, chance: number): boolean {
+  const file = openSync(join(dataDir, 'edge.sqlite'), 'r+');
   try {
-    const { size } = fstatSync(file);
-    const room = size - headerBytes - damageBytes;
-    if (room > 0)
-      writeSync(
-        file,
-        Buffer.alloc(damageBytes, 0xa5),
-        0,
-        damageBytes,
-        headerBytes + Math.floor(room * chance),
-      );
+    const room = fstatSync(file).size - headerBytes - damageBytes;
+    if (room <= 0) return false;
+    writeSync(file, Buffer.alloc(damageBytes, 0xa5), 0, damageBytes, headerBytes + Math.floor(room * chance));
+    return true;
   } finally {
     closeSync(file);
   }

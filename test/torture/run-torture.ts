@@ -109,11 +109,11 @@ export async function runTorture(owner: Cleanups, options: TortureOptions): Prom
     messagesPerSecond: options.messagesPerSecond,
   });
   owner.after(() => publishers.close());
-  const faults = await strike({ plant, publishers, plan, options });
+  const complaints: string[] = [];
+  const faults = await strike({ plant, publishers, plan, options, complaints });
 
   print('healing');
   await plant.heal();
-  const complaints: string[] = [];
   const complain = (error: unknown) => {
     complaints.push(error instanceof Error ? error.message : String(error));
   };
@@ -134,10 +134,18 @@ interface Strike {
   readonly publishers: Publishers;
   readonly plan: readonly Fault[];
   readonly options: TortureOptions;
+  /** Filled with what could not even be tried. */
+  readonly complaints: string[];
 }
 
 /** Returns the faults that could be caused. */
-async function strike({ plant, publishers, plan, options: { runMs, print } }: Strike): Promise<Fault[]> {
+async function strike({
+  plant,
+  publishers,
+  plan,
+  options: { runMs, print },
+  complaints,
+}: Strike): Promise<Fault[]> {
   const startedMs = systemClock.monotonicMs();
   const elapsedMs = () => systemClock.monotonicMs() - startedMs;
   const say = (line: string) => print(`${(elapsedMs() / 1_000).toFixed(1).padStart(6)} s  ${line}`);
@@ -152,7 +160,7 @@ async function strike({ plant, publishers, plan, options: { runMs, print } }: St
       if (await causeFault(plant, fault)) caused.push(fault);
       else say(`${nameFault(fault)} could not be caused`);
     } catch (error) {
-      say(`${nameFault(fault)} failed: ${String(error)}`);
+      complaints.push(`${nameFault(fault)} failed: ${String(error)}`);
     }
   });
   await systemClock.sleep(runMs);

@@ -3,8 +3,8 @@
  * read-only while programs use it.
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdirSync, rmSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, cpSync, mkdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { systemClock } from '@varve/common/clock.js';
 import { temporaryFolder } from '../installation.js';
 import type { Owner } from '../processes.js';
@@ -28,21 +28,25 @@ function mount(args: readonly string[]): void {
 
 const remountAttemptsMax = 200;
 const remountEveryMs = 10;
+/** What programs may free again between two steps of filling. */
+const lastBlocksMax = 1_000;
 
 export class SmallDisk {
   readonly path: string;
   readonly #ballast: string;
+  readonly #bytesMax: number;
   #isMounted = true;
 
-  private constructor(path: string) {
+  private constructor(path: string, bytesMax: number) {
     this.path = path;
+    this.#bytesMax = bytesMax;
     this.#ballast = join(path, 'ballast');
   }
 
   static mount(owner: Owner, path: string, megabytes: number): SmallDisk {
     mkdirSync(path, { recursive: true });
     mount(['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
-    const disk = new SmallDisk(path);
+    const disk = new SmallDisk(path, megabytes * 1024 ** 2);
     owner.after(() => {
       disk.unmount();
       return Promise.resolve();
@@ -50,12 +54,15 @@ export class SmallDisk {
     return disk;
   }
 
+  /** @throws where the disk is not there any more: what lies below must never be filled */
   fill(): void {
-    const { bavail, bsize } = statfsSync(this.path);
+    const { bavail, blocks, bsize } = statfsSync(this.path);
+    if (!this.#isMounted || blocks * bsize > this.#bytesMax)
+      throw new Error(`the small disk on ${this.path} is gone: somebody unmounted it`);
     try {
       if (bavail > 1)
         execFileSync('fallocate', ['-l', String((bavail - 1) * bsize), this.#ballast], { stdio: 'pipe' });
-      for (;;) appendFileSync(this.#ballast, Buffer.alloc(bsize));
+      for (let count = 0; count < lastBlocksMax; count++) appendFileSync(this.#ballast, Buffer.alloc(bsize));
     } catch {
       // Full: programs that write at the same moment took the rest.
     }
@@ -88,9 +95,11 @@ export class SmallDisk {
     rmSync(aside, { recursive: true, force: true });
   }
 
+  /** Also where somebody else did so already. */
   unmount(): void {
     if (!this.#isMounted) return;
     this.#isMounted = false;
-    execFileSync('umount', ['--lazy', this.path], { stdio: 'pipe' });
+    if (statSync(this.path).dev !== statSync(dirname(this.path)).dev)
+      execFileSync('umount', ['--lazy', this.path], { stdio: 'pipe' });
   }
 }

@@ -54,6 +54,10 @@ async function main(): Promise<number> {
   const cleanups = new Cleanups((error) => say(`could not tidy up: ${String(error)}`));
   const onSignal = () => void cleanups.run().then(() => process.exit(130));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  process.once('uncaughtException', (error) => {
+    say(`a fault of this program: ${error.stack ?? error.message}`);
+    void cleanups.run().then(() => process.exit(1));
+  });
   try {
     const result = await runTorture(cleanups, {
       seed,
