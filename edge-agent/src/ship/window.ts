@@ -11,6 +11,8 @@ import type { OpenBatches, Router } from '../decode/router.js';
 export interface ClosingPolicy {
   readonly everyMs: number;
   readonly rowsMax: number;
+  /** Of topics and payloads: what is in a window cannot be dropped any more. */
+  readonly logBytesMax: number;
 }
 
 /** A window with more refused messages than this closes: they are held in memory until then. */
@@ -22,6 +24,7 @@ export class Window {
   readonly batches: OpenBatches = new Map();
   readonly deadLetters: DeadLetter[] = [];
   #lastSeq: number;
+  #logBytes = 0;
 
   /** `openedMs` is monotonic. */
   constructor(openedMs: number, firstSeq: number) {
@@ -34,12 +37,18 @@ export class Window {
     return this.#lastSeq;
   }
 
+  /** Bytes of its messages, topics and payloads. */
+  get logBytes(): number {
+    return this.#logBytes;
+  }
+
   get rowCount(): number {
     return [...this.batches.values()].reduce((sum, { batch }) => sum + batch.rowCount, 0);
   }
 
   take(message: LoggedMessage, router: Router): void {
     this.#lastSeq = message.seq;
+    this.#logBytes += message.topic.length + message.payload.length;
     // What was evicted keeps its number, and is in the ledger.
     if (isEvicted(message)) return;
     const refusals = router.route(message, this.batches);
@@ -52,12 +61,15 @@ export class Window {
   }
 
   /** How long it may stay open, in ms; 0 when it is due. */
-  dueInMs(monotonicMs: number, { everyMs, rowsMax }: ClosingPolicy): number {
-    if (this.rowCount >= rowsMax || this.deadLetters.length >= deadLettersPerWindowMax) return 0;
-    return Math.max(0, this.openedMs + everyMs - monotonicMs);
+  dueInMs(monotonicMs: number, policy: ClosingPolicy): number {
+    return this.isFull(policy) ? 0 : Math.max(0, this.openedMs + policy.everyMs - monotonicMs);
   }
 
-  isFull({ rowsMax }: ClosingPolicy): boolean {
-    return this.rowCount >= rowsMax || this.deadLetters.length >= deadLettersPerWindowMax;
+  isFull({ rowsMax, logBytesMax }: ClosingPolicy): boolean {
+    return (
+      this.rowCount >= rowsMax ||
+      this.#logBytes >= logBytesMax ||
+      this.deadLetters.length >= deadLettersPerWindowMax
+    );
   }
 }

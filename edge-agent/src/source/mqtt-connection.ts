@@ -12,7 +12,12 @@
  * Subscriptions ask for QoS 1: at QoS 2 mqtt.js keeps received identifiers in memory only and loses a message when killed.
  */
 import { strict as assert } from 'node:assert';
-import mqtt, { type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
+import mqtt, {
+  type IConnackPacket,
+  type IPublishPacket,
+  type ISubscriptionGrant,
+  type MqttClient,
+} from 'mqtt';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
 
@@ -150,7 +155,13 @@ export class MqttConnection {
   async #subscribe(topics: readonly string[]): Promise<void> {
     // rh 1: retained messages come with a new subscription only, not at every reconnect (MQTT 5.0 §3.8.3.1).
     const v5 = this.protocolVersion === 5 ? { rh: 1 as const, rap: true } : {};
-    const granted = await this.#client.subscribeAsync([...topics], { qos: 1, ...v5 });
+    let granted: ISubscriptionGrant[];
+    try {
+      granted = await this.#client.subscribeAsync([...topics], { qos: 1, ...v5 });
+    } catch (error) {
+      // The connection ended before the broker answered.
+      throw new ConnectionRefused(messageOf(error), 'other');
+    }
     const refused = granted.filter(({ qos }) => qos >= 128).map(({ topic }) => topic);
     if (refused.length > 0)
       throw new Failure('bad_request', `the broker refuses the subscription to ${refused.join(', ')}`, {
