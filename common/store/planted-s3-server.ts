@@ -58,10 +58,13 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
       request.once('data', () => request.socket.resetAndDestroy());
       return;
     }
-    void readBody(request).then((body) => {
-      note();
-      answer(answers.shift() ?? 'sound', { request, response, body, objects, uploads });
-    });
+    void readBody(request).then(
+      (body) => {
+        note();
+        answer(answers.shift() ?? 'sound', { request, response, body, objects, uploads });
+      },
+      () => undefined,
+    ); // The client went away in the middle of its request: it never took effect.
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -81,9 +81,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   });
   const pump: Pump = new Pump({
     ...shipping,
-    policy: config.ship,
+    policy: { ...config.ship, logBytesMax: bounds.windowBytesMax },
     mayStage: () => keeper.mayStage(),
-    onStaged: () => shipper.wake(),
+    onStaged: (logBytes) => {
+      keeper.noteStaged(logBytes);
+      shipper.wake();
+    },
     onDiskFull: (message) => intake.reportDiskFull(message),
   });
   const evictor = new Evictor({

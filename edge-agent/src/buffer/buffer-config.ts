@@ -41,9 +41,11 @@ export function shareBytes({ bytesMax }: Pick<BufferLimits, 'bytesMax'>) {
     /** Finished shipments. */
     outboxBytesMax: Math.min(256_000_000, bytesMax / 4),
     /** Blocks of messages that are in those. */
-    stagedLogBytesMax: bytesMax / 2,
+    stagedLogBytesMax: bytesMax / 4,
     /** The newest blocks, kept to recognise what the broker sends again. */
     recentBytesMax: Math.min(64_000_000, bytesMax / 8),
+    /** Messages of the open window. */
+    windowBytesMax: Math.min(256_000_000, bytesMax / 16),
     deadLetterBytesMax: Math.min(32_000_000, bytesMax / 16),
     /** Of blocks, unpacked, in one step of eviction: small enough to take apart between two packets of the network. */
     evictedBytesMax: Math.min(1_000_000, bytesMax / 50),

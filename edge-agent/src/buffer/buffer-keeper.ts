@@ -72,6 +72,11 @@ export class BufferKeeper {
     return this.#stagedLogBytes < shareBytes(this.#options.limits).stagedLogBytesMax;
   }
 
+  /** Until the next look, so that much can be staged only once. */
+  noteStaged(logBytes: number): void {
+    this.#stagedLogBytes += logBytes;
+  }
+
   facts(): BufferFacts {
     const { bytes = 0, freeBytes = 0 } = this.#usage ?? {};
     const { limits } = this.#options;

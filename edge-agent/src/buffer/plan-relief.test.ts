@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { BufferLimits } from './buffer-config.js';
-import { planRelief, roomBytes, type BufferState, type BufferUsage } from './plan-relief.js';
+import { planRelief, resumeFreeBytes, roomBytes, type BufferState, type BufferUsage } from './plan-relief.js';
 
 const nowMs = Date.UTC(2026, 10, 22);
 const stop: BufferLimits = {
@@ -13,7 +13,14 @@ const stop: BufferLimits = {
 const drop: BufferLimits = { ...stop, onFull: 'drop_oldest' };
 const aged = (limits: BufferLimits): BufferLimits => ({ ...limits, ageMaxMs: 60_000 });
 const usage = (some: Partial<BufferUsage> = {}): BufferUsage => ({
-  ...{ bytes: 0, freeBytes: 1_000, reusableBytes: 0, oldestWaitingMs: undefined, nowMs, isDiskFull: false },
+  ...{
+    bytes: 0,
+    freeBytes: 2 * resumeFreeBytes,
+    reusableBytes: 0,
+    oldestWaitingMs: undefined,
+    nowMs,
+    isDiskFull: false,
+  },
   ...some,
 });
 const waiting = (ms: number) => ({ oldestWaitingMs: nowMs - ms });
@@ -30,8 +37,8 @@ const cases: [string, Partial<BufferUsage>, BufferLimits, BufferState, BufferSta
   ['nothing was left to drop: tried again', { bytes: 1_000 }, drop, 'stopped', 'dropping', /max_size/],
   ['little free', { freeBytes: 99 }, stop, 'collecting', 'stopped', /keep_free/],
   ['room inside the file counts', { freeBytes: 50, reusableBytes: 50 }, stop, 'collecting', 'collecting'],
-  ['little free, still', { freeBytes: 109 }, stop, 'stopped', 'stopped', /keep_free/],
-  ['free again', { freeBytes: 111 }, stop, 'stopped', 'collecting'],
+  ['little free, still', { freeBytes: resumeFreeBytes + 109 }, stop, 'stopped', 'stopped', /keep_free/],
+  ['free again', { freeBytes: resumeFreeBytes + 111 }, stop, 'stopped', 'collecting'],
   ['little free, dropping', { freeBytes: 99 }, drop, 'collecting', 'dropping', /keep_free/],
   ['a refused write', { isDiskFull: true }, stop, 'collecting', 'stopped', /refused/],
   [

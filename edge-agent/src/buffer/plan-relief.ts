@@ -35,6 +35,11 @@ export interface Relief {
 
 const resumeShare = 0.1;
 const dropShare = 0.05;
+/**
+ * What must be free besides `keep_free` before reading resumes: sources would otherwise take every byte that shipping has just
+ * made free, and leave it none to write its next shipment.
+ */
+export const resumeFreeBytes = 8_000_000;
 /** A clock that says less has not been set yet (no battery): ages by it mean nothing. */
 const earliestClockMs = Date.UTC(2020, 0, 1);
 
@@ -59,7 +64,8 @@ function sizeReason({ bytes }: BufferUsage, { bytesMax }: BufferLimits, share: n
 
 function freeReason(usage: BufferUsage, { keepFreeBytes }: BufferLimits, share: number): string | undefined {
   const freeBytes = usage.freeBytes + usage.reusableBytes;
-  if (freeBytes >= keepFreeBytes * (1 + share)) return undefined;
+  const resumeBytes = share === resumeShare ? resumeFreeBytes : 0;
+  if (freeBytes >= keepFreeBytes * (1 + share) + resumeBytes) return undefined;
   return `the disk has ${megabytes(freeBytes)} free of buffer.keep_free ${megabytes(keepFreeBytes)}`;
 }
 

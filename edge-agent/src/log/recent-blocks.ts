@@ -17,16 +17,21 @@ export class RecentBlocks {
     this.#bytesMax = bytesMax;
   }
 
-  /** In the order of the log. The newest block always stays. */
+  /** In the order of the log. The newest block stays, unless it is larger than the bound alone. */
   add(block: BlockSize): void {
     this.#blocks.push(block);
     this.#messages += block.messageCount;
     this.#bytes += block.bytes;
-    while (this.#blocks.length > 1 && (this.#messages > recentMessagesMax || this.#bytes > this.#bytesMax)) {
+    while (this.#isOver()) {
       const oldest = this.#blocks.shift();
       this.#messages -= oldest?.messageCount ?? 0;
       this.#bytes -= oldest?.bytes ?? 0;
     }
+  }
+
+  #isOver(): boolean {
+    if (this.#bytes > this.#bytesMax) return this.#blocks.length > 0;
+    return this.#messages > recentMessagesMax && this.#blocks.length > 1;
   }
 
   /** The first message of the oldest block that is kept; undefined when there is none. */

@@ -41,8 +41,8 @@ export interface PumpOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
-  /** New shipments are in the outbox. */
-  readonly onStaged: () => void;
+  /** New shipments are in the outbox, made of so many bytes of the log. */
+  readonly onStaged: (logBytes: number) => void;
   /** False while as much of the log is in shipments as may be. */
   readonly mayStage: () => boolean;
   readonly onDiskFull: (message: string) => void;
@@ -125,7 +125,8 @@ export class Pump {
       await this.#close(this.#window);
       return;
     }
-    const isFull = this.#window?.isFull(policy) ?? false;
+    // A window that waits for room takes no more: what is not in it can still be dropped.
+    const isFull = dueInMs === 0;
     const isRead = !isFull && (await this.#reading.run(() => this.#read()));
     this.#isAtEnd = !isFull && !isRead;
     if (isRead) return;
@@ -175,7 +176,7 @@ export class Pump {
     for (const { table, rowCount } of shipments) metrics.rows.inc({ table }, rowCount);
     this.#reportRefused(window, staged);
     outbox.add(staged.entries);
-    onStaged();
+    onStaged(window.logBytes);
   }
 
   /** The commit point. `lastLossId`: of the ledger rows in the last shipment. */

@@ -72,7 +72,7 @@ async function stageOne(context: TestContext) {
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
   const options = { ...parts, clock: systemClock, logger: silentLogger() };
   const stop = new AbortController();
-  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6 };
+  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9 };
   const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
   await new Pump({ ...options, policy, ...hooks }).run(stop.signal);
   const [entry] = outbox.entries;

@@ -13,6 +13,8 @@ export interface ClosingPolicy {
   readonly rowsMax: number;
   /** Of `estimatedBytes`. Looked at between two reads of the log, so that a window may be that much larger. */
   readonly bytesMax: number;
+  /** Of topics and payloads: what is in a window cannot be dropped any more. */
+  readonly logBytesMax: number;
 }
 
 /** A window with more refused messages than this closes: they are held in memory until then. */
@@ -24,6 +26,7 @@ export class Window {
   readonly batches: OpenBatches = new Map();
   readonly deadLetters: DeadLetter[] = [];
   #lastSeq: number;
+  #logBytes = 0;
 
   /** `openedMs` is monotonic. */
   constructor(openedMs: number, firstSeq: number) {
@@ -36,6 +39,11 @@ export class Window {
     return this.#lastSeq;
   }
 
+  /** Bytes of its messages, topics and payloads. */
+  get logBytes(): number {
+    return this.#logBytes;
+  }
+
   get rowCount(): number {
     return [...this.batches.values()].reduce((sum, { batch }) => sum + batch.rowCount, 0);
   }
@@ -46,6 +54,7 @@ export class Window {
 
   take(message: LoggedMessage, router: Router): void {
     this.#lastSeq = message.seq;
+    this.#logBytes += message.topic.length + message.payload.length;
     // What was evicted keeps its number, and is in the ledger.
     if (isEvicted(message)) return;
     const refusals = router.route(message, this.batches);
@@ -62,9 +71,10 @@ export class Window {
     return this.isFull(policy) ? 0 : Math.max(0, this.openedMs + policy.everyMs - monotonicMs);
   }
 
-  isFull({ rowsMax, bytesMax }: ClosingPolicy): boolean {
+  isFull({ rowsMax, bytesMax, logBytesMax }: ClosingPolicy): boolean {
     return (
       this.rowCount >= rowsMax ||
+      this.#logBytes >= logBytesMax ||
       this.deadLetters.length >= deadLettersPerWindowMax ||
       this.estimatedBytes >= bytesMax
     );
