@@ -2,7 +2,8 @@
  * The edge log: the durable sequence of messages, and what has become of them. One SQLite file, one writer.
  *
  *     blocks        messages in order, a block per group commit; kept until what was made of them is in the store
- *     position      the first message that is in no shipment yet
+ *     position      the first message that is in no shipment yet, but for
+ *     backlog       ranges before it that were jumped over after an outage, and follow in a lane of their own
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *
@@ -57,18 +58,28 @@ export interface DeadLetter {
   readonly arrivedMs: number;
 }
 
+/** Messages from `firstSeq` on, up to before `endSeq`. */
+export interface LogRange {
+  readonly firstSeq: number;
+  readonly endSeq: number;
+}
+
 export interface StageRequest {
   readonly shipments: readonly StagedShipment[];
   readonly deadLetters: readonly DeadLetter[];
   /** The position afterwards. */
   readonly nextSeq: number;
+  /** All ranges of the backlog afterwards; absent: as before. */
+  readonly backlog?: readonly LogRange[];
 }
 
 export interface LogState {
   /** One life of this database (DESIGN §3); later lives sort after earlier ones. */
   readonly epoch: string;
-  /** The first message in no shipment yet. */
+  /** The first message in no shipment yet, but for the backlog. */
   readonly nextSeq: number;
+  /** Below it, in order: what was jumped over and is in no shipment yet. */
+  readonly backlog: readonly LogRange[];
   /** One more than the newest message's number. */
   readonly endSeq: number;
   /** From here on blocks are kept in any case, so that redeliveries are recognised after a restart. */

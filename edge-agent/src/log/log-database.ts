@@ -40,6 +40,11 @@ const schema = `
   ) STRICT;
 `;
 
+/** Came later, and may be missing in a database of version 1. */
+const additions = `
+  CREATE TABLE IF NOT EXISTS backlog (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
+`;
+
 /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
 export function openLogDatabase(path: string, agent: string, newEpoch: string): Database.Database {
   return asFailures(() => openDatabase(path, agent, newEpoch));
@@ -56,6 +61,7 @@ function openDatabase(path: string, agent: string, newEpoch: string): Database.D
     // After a burst the write-ahead log is cut back to this, so that it does not hold the card's space for ever.
     db.pragma('journal_size_limit = 16777216');
     createOrCheck(db, agent, newEpoch);
+    db.exec(additions);
     return db;
   } catch (error) {
     db.close();
@@ -102,6 +108,9 @@ const statementTexts = {
       SELECT next_seq, max(end_seq, next_seq,
         coalesce((SELECT first_seq + message_count FROM blocks ORDER BY first_seq DESC LIMIT 1), ${firstSeq})) AS end_seq
       FROM position`,
+  backlog: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM backlog ORDER BY first_seq',
+  clearBacklog: 'DELETE FROM backlog',
+  insertBacklog: 'INSERT INTO backlog VALUES (@firstSeq, @endSeq)',
   outbox: `SELECT ${outboxColumns} FROM outbox ORDER BY id`,
   lanes: 'SELECT lane, database, table_name AS "table", next_seq AS seq FROM lanes',
   insertBlock: 'INSERT INTO blocks VALUES (@firstSeq, @messageCount, @source, @bytes)',
@@ -128,6 +137,7 @@ const statementTexts = {
   // By the primary key, so that a long backlog is not read through for every confirmation.
   deletableBelow: `
       SELECT min(@recentSeq, (SELECT next_seq FROM position),
+        coalesce((SELECT min(first_seq) FROM backlog), 9007199254740991),
         coalesce((SELECT min(first_log_seq) FROM outbox), 9007199254740991))`,
   deleteBlocks: 'DELETE FROM blocks WHERE first_seq < @seq AND first_seq + message_count <= @seq',
   deadLetters: 'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM dead_letters',

@@ -9,6 +9,7 @@ import {
   deadLettersMax,
   recentMessagesMax,
   type DeadLetter,
+  type LogRange,
   type LogSizes,
   type LogState,
   type NewBlock,
@@ -45,12 +46,13 @@ export class SqliteLog {
   }
 
   state(): LogState {
-    const { epoch, position, outbox, lanes, deadLetters } = this.#statements;
+    const { epoch, position, backlog, outbox, lanes, deadLetters } = this.#statements;
     const { next_seq, end_seq } = position.get() as { next_seq: number; end_seq: number };
     return {
       epoch: epoch.pluck().get() as string,
       nextSeq: next_seq,
       endSeq: end_seq,
+      backlog: backlog.all() as LogRange[],
       recentSeq: this.#recent.firstSeq ?? end_seq,
       outbox: outbox.all() as OutboxEntry[],
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
@@ -92,7 +94,7 @@ export class SqliteLog {
     });
   }
 
-  stage({ shipments, deadLetters, nextSeq }: StageRequest): {
+  stage({ shipments, deadLetters, nextSeq, backlog }: StageRequest): {
     entries: OutboxEntry[];
     deadLettersDropped: number;
   } {
@@ -107,6 +109,7 @@ export class SqliteLog {
           });
           for (const letter of deadLetters) insertDeadLetter.run(boundedLetter(letter));
           setPosition.run({ nextSeq });
+          if (backlog) this.#setBacklog(backlog);
           return { entries, deadLettersDropped: this.#dropDeadLetters() };
         })
         .immediate(),
@@ -142,6 +145,11 @@ export class SqliteLog {
 
   close(): void {
     this.#db.close();
+  }
+
+  #setBacklog(ranges: readonly LogRange[]): void {
+    this.#statements.clearBacklog.run();
+    for (const range of ranges) this.#statements.insertBacklog.run(range);
   }
 
   #dropDeadLetters(): number {

@@ -9,9 +9,12 @@ import { join } from 'node:path';
 import { systemCodeOf } from '@varve/common/errors.js';
 import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
+import { liveLane, type ShippingLane } from './plan-lanes.js';
 
 const shipmentsMax = 128;
 const bytesMax = 256_000_000;
+/** Of the live lane, where it goes first. */
+const liveWindowsMax = 4;
 
 type OutboxLog = Pick<EdgeLog, 'confirm' | 'replace'>;
 
@@ -40,9 +43,9 @@ export class Outbox {
     return this.#entries;
   }
 
-  get isFull(): boolean {
-    const bytes = this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
-    return this.#entries.length >= shipmentsMax || bytes >= bytesMax;
+  /** Whether another window of the lane may close. */
+  hasRoom(lane: ShippingLane, { liveFirst }: { readonly liveFirst: boolean }): boolean {
+    return planRoom(this.#entries, lane, liveFirst);
   }
 
   pathOf(file: string): string {
@@ -85,12 +88,29 @@ export class Outbox {
 }
 
 /**
- * What to upload now: the oldest shipment of each lane and table, at most `uploadsMax` of them. The next of a lane follows
+ * The live lane keeps few windows here, so that new data is behind little when the store comes back; it has room for them
+ * however much of the backlog is here.
+ */
+export function planRoom(entries: readonly OutboxEntry[], lane: ShippingLane, liveFirst: boolean): boolean {
+  if (lane === liveLane && liveFirst) {
+    const live = entries.filter((entry) => entry.lane === liveLane);
+    return new Set(live.map(({ lastLogSeq }) => lastLogSeq)).size < liveWindowsMax;
+  }
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  return entries.length < shipmentsMax && bytes < bytesMax;
+}
+
+/**
+ * What to upload now: the oldest shipment of each lane and table, the live lane's first, at most `uploadsMax`. The next of a lane follows
  * when this one is confirmed, so that the store never has a later one without the earlier.
  */
 export function planUploads(entries: readonly OutboxEntry[], uploadsMax: number): OutboxEntry[] {
   const oldest = new Map<string, OutboxEntry>();
-  for (const entry of entries) {
+  const inOrder = [
+    ...entries.filter(({ lane }) => lane === liveLane),
+    ...entries.filter(({ lane }) => lane !== liveLane),
+  ];
+  for (const entry of inOrder) {
     const way = `${entry.lane}/${entry.database}/${entry.table}`;
     if (!oldest.has(way)) oldest.set(way, entry);
     if (oldest.size === uploadsMax) break;

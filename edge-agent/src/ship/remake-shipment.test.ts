@@ -47,12 +47,13 @@ async function stageOne(context: TestContext) {
     block.add({
       topic: 'plant/press',
       payload: Buffer.from(`{"a":${index}}`),
-      arrivedMs: 1_000 + index,
+      arrivedMs: systemClock.nowMs(),
       packetId: 0,
     });
   sqlite.append([{ source: 'plant', messageCount: 10, bytes: block.finish() }]);
-  const log: Pick<EdgeLog, 'opened' | 'read' | 'stage' | 'confirm' | 'replace'> = {
+  const log: Pick<EdgeLog, 'opened' | 'read' | 'sizes' | 'stage' | 'confirm' | 'replace'> = {
     opened: sqlite.state(),
+    sizes: () => Promise.resolve(sqlite.sizes()),
     read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
     stage: (request) => Promise.resolve(sqlite.stage(request)),
     confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
@@ -70,7 +71,7 @@ async function stageOne(context: TestContext) {
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
   const options = { ...parts, clock: systemClock, logger: silentLogger() };
   const stop = new AbortController();
-  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6 };
+  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, liveFirst: true };
   await new Pump({ ...options, policy, onStaged: () => stop.abort() }).run(stop.signal);
   const [entry] = outbox.entries;
   assert(entry);

@@ -23,6 +23,8 @@ export interface EdgeStatus {
     readonly next_seq: number;
     /** Messages that are in no shipment yet. */
     readonly waiting_messages: number;
+    /** Those of them that were jumped over after an outage, and follow in their own lane. */
+    readonly backlog_messages: number;
   };
   readonly outbox: { readonly shipments: number; readonly bytes: number };
   readonly oldest_unshipped_seconds: number;
@@ -64,16 +66,19 @@ export interface StatusSources {
 export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
   const { agent, version, startedMs, clock, log, sources, pump, outbox, shipper } = from;
   const nowMs = clock.nowMs();
-  const oldestMs = outbox.entries[0]?.stagedMs ?? nowMs;
+  const oldestMs = Math.min(nowMs, ...outbox.entries.map(({ stagedMs }) => stagedMs));
   const { bytes, oldestSeq, endSeq } = await log.sizes();
-  const nextSeq = pump.nextSeq;
   const status: EdgeStatus = {
     agent,
     version,
     epoch: log.opened.epoch,
     uptime_seconds: Math.round((nowMs - startedMs) / 1_000),
     sources: Object.fromEntries(sources.map((source) => [source.name, describeSource(source.state())])),
-    log: { bytes, oldest_seq: oldestSeq, next_seq: nextSeq, waiting_messages: endSeq - nextSeq },
+    log: {
+      ...{ bytes, oldest_seq: oldestSeq, next_seq: pump.nextSeq },
+      waiting_messages: pump.waitingMessages(endSeq),
+      backlog_messages: pump.backlogMessages,
+    },
     outbox: {
       shipments: outbox.entries.length,
       bytes: outbox.entries.reduce((sum, entry) => sum + entry.bytes, 0),
