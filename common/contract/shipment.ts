@@ -94,7 +94,7 @@ const metadataSchema = z
     originalNames: raw['varve.original_names'],
     firstLogSeq: raw['varve.log_first'],
     lastLogSeq: raw['varve.log_last'],
-    lostRows: raw['varve.lost_rows'],
+    ...(raw['varve.lost_rows'] === undefined ? {} : { lostRows: raw['varve.lost_rows'] }),
   }));
 
 /** Reads the metadata back. @throws Failure `shipment_invalid`, naming every key that is missing or wrong */
