@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { systemClock } from '@varve/common/clock.js';
+import { systemClock, type Clock } from '@varve/common/clock.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import type { ShipmentMetadata } from '@varve/common/contract/shipment.js';
@@ -44,6 +44,9 @@ interface Shipped {
 interface Round {
   readonly isStoreThere: boolean;
   readonly stepsUntilKilled?: number;
+  readonly everyMs?: number;
+  /** Absent: the pump is stopped when it waits. */
+  readonly clock?: Clock;
 }
 
 /** An agent's log, pump and outbox, which can be killed and started again on the same folder. */
@@ -74,7 +77,7 @@ class Gateway {
   }
 
   /** One life: pumps, and uploads where the store is there, until nothing is left to do or it is killed. */
-  async live({ isStoreThere, stepsUntilKilled = Infinity }: Round): Promise<void> {
+  async live({ isStoreThere, stepsUntilKilled = Infinity, everyMs = 0, clock }: Round): Promise<void> {
     this.#stepsLeft = stepsUntilKilled;
     try {
       const outbox = await Outbox.open(this.directory, this.#edgeLog());
@@ -88,9 +91,9 @@ class Gateway {
           onStaged: () => undefined,
         },
         encoder: { encode: (columns, metadata, path) => this.#encode(columns, metadata, path) },
-        policy: { everyMs: 0, rowsMax: 10, bytesMax: 1e6, liveFirst: true },
+        policy: { everyMs, rowsMax: 10, bytesMax: 1e6, liveFirst: true },
         // The pump waits when it has nothing to do, or no room.
-        clock: { ...systemClock, sleep: async () => Promise.resolve().then(() => stop.abort()) },
+        clock: clock ?? { ...systemClock, sleep: async () => Promise.resolve().then(() => stop.abort()) },
         ...{ logger: silentLogger(), metrics: createEdgeMetrics(createRegistry(() => 0)) },
       });
       do {
@@ -193,6 +196,30 @@ test('blocks stay until the backlog that is made of them is in the store', () =>
   gateway.log.confirm(0);
   assert.equal(gateway.log.sizes().oldestSeq, 11);
   gateway.close();
+});
+
+test('a window that becomes due between two looks at the clock is not left waiting', async () => {
+  for (let everyMs = 1; everyMs < 12; everyMs++) {
+    const gateway = new Gateway();
+    gateway.receive(5, now());
+    let tickMs = 0;
+    const sleeps: number[] = [];
+    // Every look takes a millisecond. An empty pump waits for ever: that ends this life.
+    const sleep = (ms: number): Promise<void> => {
+      if (ms > 1e9) throw new Killed();
+      sleeps.push(ms);
+      tickMs += ms;
+      return Promise.resolve();
+    };
+    await gateway.live({
+      isStoreThere: false,
+      everyMs,
+      clock: { ...systemClock, monotonicMs: () => tickMs++, sleep },
+    });
+    assert.equal(gateway.log.state().nextSeq, 6, 'staged');
+    assert(Math.max(0, ...sleeps) <= everyMs, `every ${everyMs}: slept ${sleeps.join()}`);
+    gateway.close();
+  }
 });
 
 const rounds = fc.array(

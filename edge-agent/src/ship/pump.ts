@@ -121,10 +121,11 @@ export class Pump {
   /** One thing: the live lane's, if there is one to do. */
   async #step(signal: AbortSignal): Promise<void> {
     if ((await this.#stepLive()) || (await this.#stepBacklog())) return;
-    const { policy, clock } = this.#options;
+    const { policy, clock, outbox } = this.#options;
     const dueInMs = this.#live.window?.dueInMs(clock.monotonicMs(), policy);
-    // What is due waits for room, which wakes; or becomes old enough to be jumped over.
-    await this.#wakeup.wait(signal, dueInMs === 0 ? staleMsOf(policy.everyMs) : dueInMs);
+    // What is due waits for room, which wakes; or becomes old enough to be jumped over. It may have become due just now.
+    const waitsForRoom = dueInMs === 0 && !outbox.hasRoom(liveLane, policy);
+    await this.#wakeup.wait(signal, waitsForRoom ? staleMsOf(policy.everyMs) : dueInMs);
   }
 
   /** False when there is nothing to do. */
