@@ -24,6 +24,7 @@ serveCalls(parentPort, {
   stage: (request: StageRequest) => opened().stage(request),
   confirm: (outboxId: number) => opened().confirm(outboxId),
   evict: (request: EvictRequest) => opened().evict(request),
+  releaseRecent: () => opened().releaseRecent(),
   waitingLosses: () => opened().waitingLosses(),
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),

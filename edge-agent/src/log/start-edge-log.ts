@@ -43,6 +43,7 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     stage: (request) => thread.call('stage', [request]) as Promise<Staged>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
     evict: (request) => thread.call('evict', [request]) as Promise<{ nextSeq: number }>,
+    releaseRecent: () => thread.call('releaseRecent', []) as Promise<void>,
     waitingLosses: () => thread.call('waitingLosses', []) as Promise<LedgerRow[]>,
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
