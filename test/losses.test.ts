@@ -163,10 +163,9 @@ test('what matters least is dropped first', options, async (context) => {
     wanted,
   );
   installation.setStoreAway(true);
-  await Promise.all([
-    publish(client, 'plant/a/readings', 1, 2_500),
-    publish(client, 'plant/a/alarms', 0, 400),
-  ]);
+  await publish(client, 'plant/a/readings', 1, 1_000);
+  await publish(client, 'plant/a/alarms', 0, 400);
+  await publish(client, 'plant/a/readings', 1_001, 1_500);
   await waitFor(
     'messages to be dropped',
     async () => (await installation.agentStatus())?.losses.total['evicted'],
