@@ -1,2 +1,4 @@
 #!/usr/bin/env node
-import '../dist/main.js';
+import '../dist/v8-flags.js';
+// Not a static import: V8 would load all of it first, and its memory grow meanwhile.
+await import('../dist/main.js');

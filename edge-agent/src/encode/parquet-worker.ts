@@ -1,4 +1,5 @@
 /** The encoder's thread. */
+import '../v8-flags.js';
 import { strict as assert } from 'node:assert';
 import { writeFile } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';

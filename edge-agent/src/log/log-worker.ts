@@ -1,4 +1,5 @@
 /** The log's thread: owns the database connection, so that no fsync ever holds up the event loop of the agent. */
+import '../v8-flags.js';
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
