@@ -115,8 +115,10 @@ export class Installation {
     return (await fetch(`http://127.0.0.1:${this.#edgePort}/metrics`)).text();
   }
 
+  /** Undefined while the agent does not answer, or with an error. */
   async agentStatus(): Promise<AgentStatus | undefined> {
-    return (await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`))?.body as AgentStatus | undefined;
+    const answer = await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`);
+    return answer?.status === 200 ? (answer.body as AgentStatus) : undefined;
   }
 
   /** Newest first. */

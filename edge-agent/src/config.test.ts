@@ -128,6 +128,7 @@ const inBuffer: [what: string, text: string, message: RegExp][] = [
   ['a size that is too small', 'max_size: 1MB', /buffer\.max_size: is too small/],
   ['an age', 'max_age: 7', /buffer\.max_age: write a duration such as/],
   ['a reserve', 'keep_free: lots', /buffer\.keep_free: .*write a size such as/],
+  ['a reserve that is too small', 'keep_free: 1MB', /buffer\.keep_free: is too small/],
   ['an option', 'max_bytes: 1GB', /buffer\.max_bytes: is not an option here/],
 ];
 for (const [what, text, message] of inBuffer)
@@ -136,9 +137,9 @@ for (const [what, text, message] of inBuffer)
   });
 
 test('the buffer as it is written', async (context) => {
-  const text = 'buffer: { max_size: 1GB, max_age: 30d, keep_free: 1MB, on_full: drop_oldest }\n';
+  const text = 'buffer: { max_size: 1GB, max_age: 30d, keep_free: 16MB, on_full: drop_oldest }\n';
   const { buffer } = await read(context, example + text);
-  const expected = { bytesMax: 1e9, ageMaxMs: 30 * 86_400_000, keepFreeBytes: 1e6, onFull: 'drop_oldest' };
+  const expected = { bytesMax: 1e9, ageMaxMs: 30 * 86_400_000, keepFreeBytes: 16e6, onFull: 'drop_oldest' };
   assert.deepEqual(buffer, expected);
 });
 

@@ -19,7 +19,8 @@ export const bufferSchema = z
   .strictObject({
     max_size: sizeBytes({ minBytes: 4_000_000 }).default(4_000_000_000),
     max_age: durationMs({ minMs: 10_000 }).optional(),
-    keep_free: sizeBytes({ minBytes: 0 }).default(200_000_000),
+    // Less would leave shipping, which empties the buffer, no room for its files.
+    keep_free: sizeBytes({ minBytes: 16_000_000 }).default(200_000_000),
     on_full: z
       .enum(onFullChoices, { error: `write one of ${onFullChoices.join(', ')}` })
       .default('stop_reading'),

@@ -36,7 +36,7 @@ export interface BufferFacts {
 export interface BufferKeeperOptions {
   readonly dataDir: string;
   readonly limits: BufferLimits;
-  readonly log: Pick<EdgeLog, 'sizes'>;
+  readonly log: Pick<EdgeLog, 'sizes' | 'releaseRecent'>;
   /** From here on messages are in no shipment and in no window. */
   readonly readSeq: () => number;
   readonly outbox: Pick<Outbox, 'bytes'>;
@@ -56,6 +56,7 @@ export class BufferKeeper {
   #relief: Relief = { state: 'collecting', reason: undefined };
   #usage: BufferUsage | undefined;
   #stagedLogBytes = 0;
+  #hasShippedBlocks = false;
   #diskRestsUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: BufferKeeperOptions) {
@@ -98,7 +99,7 @@ export class BufferKeeper {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { limits, reserve } = this.#options;
+    const { limits, reserve, log, outbox } = this.#options;
     for (;;) {
       this.#usage = await this.#measure();
       if (this.#usage.isDiskFull) await reserve.giveUp();
@@ -108,6 +109,9 @@ export class BufferKeeper {
       this.#apply(relief.state === 'dropping' && !isDropped ? { ...relief, state: 'stopped' } : relief);
       if (!isDropped || signal.aborted) break;
     }
+    // All is shipped, and there is no room yet: what is left is kept for convenience only.
+    if (this.#relief.state === 'stopped' && this.#hasShippedBlocks && outbox.bytes === 0)
+      await log.releaseRecent();
     if (this.#relief.state === 'collecting' && this.#usage.freeBytes > 4 * reserveBytes) await reserve.hold();
   }
 
@@ -116,6 +120,7 @@ export class BufferKeeper {
     const sizes = await log.sizes(readSeq());
     const { usedBytes, oldestSeq, nextSeq, endSeq } = sizes;
     this.#rate.add(clock.monotonicMs(), sizes.appendedBytes);
+    this.#hasShippedBlocks = oldestSeq < nextSeq;
     const mightStage = this.mayStage();
     // By number of messages: close enough for a bound.
     this.#stagedLogBytes = (usedBytes * (nextSeq - oldestSeq)) / Math.max(1, endSeq - oldestSeq);

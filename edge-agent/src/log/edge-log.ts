@@ -145,6 +145,12 @@ export interface EdgeLog {
   /** Drops messages, moves the position over them, and writes the losses down, in one transaction. */
   evict(request: EvictRequest): Promise<{ nextSeq: number }>;
 
+  /**
+   * Gives up the blocks that are kept only to recognise redeliveries after a restart: for a disk that has no room for them. A
+   * message that comes again then is stored again.
+   */
+  releaseRecent(): Promise<void>;
+
   /** The oldest ledger rows in no shipment. They stay as they are. */
   waitingLosses(): Promise<LedgerRow[]>;
 

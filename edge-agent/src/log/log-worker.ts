@@ -26,6 +26,7 @@ serveCalls(parentPort, {
   replace: (entry: OutboxEntry) => opened().replace(entry),
   confirm: (outboxId: number) => opened().confirm(outboxId),
   evict: (request: EvictRequest) => opened().evict(request),
+  releaseRecent: () => opened().releaseRecent(),
   waitingLosses: () => opened().waitingLosses(),
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),

@@ -84,6 +84,17 @@ test('what is evicted behind an open window is passed over when that is staged',
   assert.equal(stage(log, 4).nextSeq, 6);
 });
 
+test('blocks kept for redeliveries only can be given up, and nothing else', (context) => {
+  const { log } = openLog(context);
+  log.append([block(3), block(2)]);
+  stage(log, 4);
+  log.releaseRecent();
+  assert.deepEqual(
+    log.read(1, 1e6).map(({ firstSeq }) => firstSeq),
+    [4],
+  );
+});
+
 test('what is evicted from a block leaves the others where they were', (context) => {
   const { log } = openLog(context);
   log.append([block(2)]);

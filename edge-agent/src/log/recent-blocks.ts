@@ -29,6 +29,12 @@ export class RecentBlocks {
     }
   }
 
+  clear(): void {
+    this.#blocks.length = 0;
+    this.#messages = 0;
+    this.#bytes = 0;
+  }
+
   #isOver(): boolean {
     if (this.#bytes > this.#bytesMax) return this.#blocks.length > 0;
     return this.#messages > recentMessagesMax && this.#blocks.length > 1;

@@ -143,13 +143,16 @@ export class SqliteLog {
   }
 
   confirm(outboxId: number): void {
-    const { deleteOutbox, deletableBelow, deleteBlocks } = this.#statements;
     this.#transact(() => {
-      deleteOutbox.run(outboxId);
+      this.#statements.deleteOutbox.run(outboxId);
       this.#ledger.confirm(outboxId);
-      const recentSeq = this.#recent.firstSeq ?? this.#endSeq;
-      deleteBlocks.run({ seq: deletableBelow.pluck().get({ recentSeq }) });
+      this.#deleteBlocks();
     });
+  }
+
+  releaseRecent(): void {
+    this.#recent.clear();
+    this.#transact(() => this.#deleteBlocks());
   }
 
   evict({ blocks, losses }: EvictRequest): { nextSeq: number } {
@@ -202,6 +205,12 @@ export class SqliteLog {
 
   #transact<T>(work: () => T): T {
     return asFailures(() => this.#db.transaction(work).immediate());
+  }
+
+  #deleteBlocks(): void {
+    const { deletableBelow, deleteBlocks } = this.#statements;
+    const recentSeq = this.#recent.firstSeq ?? this.#endSeq;
+    deleteBlocks.run({ seq: deletableBelow.pluck().get({ recentSeq }) });
   }
 
   /** To the first message from `seq` on that is there. The end is remembered: when all blocks are gone, numbers go on. */

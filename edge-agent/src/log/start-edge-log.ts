@@ -49,6 +49,7 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     replace: (entry) => thread.call('replace', [entry]) as Promise<void>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
     evict: (request) => thread.call('evict', [request]) as Promise<{ nextSeq: number }>,
+    releaseRecent: () => thread.call('releaseRecent', []) as Promise<void>,
     waitingLosses: () => thread.call('waitingLosses', []) as Promise<LedgerRow[]>,
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
