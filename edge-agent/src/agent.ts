@@ -95,10 +95,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     stepBytes: bounds.evictedBytesMax,
   });
   const keeper: BufferKeeper = new BufferKeeper({
-    ...{ dataDir, log, outbox, intake, evictor, clock, logger },
+    ...{ dataDir, log, pump, outbox, intake, evictor, clock, logger },
     limits: config.buffer,
     reserve: new ReserveFile(dataDir),
-    readSeq: () => pump.readSeq,
     onRoom: () => pump.wake(),
   });
   const sources = config.sources.map(

@@ -53,7 +53,7 @@ test('the example of the design is right as it stands', async (context) => {
   assert.equal(config.agent, 'press-hall-3');
   assert.deepEqual(config.ship, {
     ...{ everyMs: 10_000, rowsMax: 100_000, bytesMax: 16_000_000 },
-    ...{ bytesPerSecondMax: undefined, schedule: undefined },
+    ...{ bytesPerSecondMax: undefined, liveFirst: true, schedule: undefined },
   });
   assert.equal(config.sources[0]?.clientId, 'varve-press-hall-3-plant');
   assert.match(config.store.url, /^\/.*\/lake$/, 'beside the file');

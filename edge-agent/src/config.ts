@@ -76,6 +76,8 @@ export interface EdgeConfig {
     readonly bytesMax: number;
     /** Uploads stay within this rate on average; absent: as fast as it goes. */
     readonly bytesPerSecondMax: number | undefined;
+    /** After an outage newest data goes first, and the backlog follows in its own lane. */
+    readonly liveFirst: boolean;
     /** Cron expression of the times at which uploads begin; absent: at once. */
     readonly schedule: string | undefined;
   };
@@ -172,6 +174,7 @@ export const edgeSchema = z.strictObject({
       every: durationMs({ minMs: 100, maxMs: 86_400_000 }).default(10_000),
       max_rows: z.int().min(1).max(1_000_000).default(100_000),
       max_bytes: sizeBytes({ minBytes: shipBytesMin }).optional(),
+      live_first: z.boolean({ error: 'write true or false' }).default(true),
       bandwidth: bytesPerSecond({ minBytes: 1_000 }).optional(),
       schedule: z
         .string()
@@ -264,6 +267,7 @@ function shapeShip({
   max_rows,
   max_bytes,
   bandwidth,
+  live_first,
   schedule,
 }: RawConfig['ship']): EdgeConfig['ship'] {
   return {
@@ -271,6 +275,7 @@ function shapeShip({
     rowsMax: max_rows,
     bytesMax: max_bytes ?? planShipBytesMax(bandwidth),
     bytesPerSecondMax: bandwidth,
+    liveFirst: live_first,
     schedule,
   };
 }

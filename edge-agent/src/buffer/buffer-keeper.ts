@@ -14,6 +14,7 @@ import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog } from '../log/edge-log.js';
 import { Wakeup } from '../wakeup.js';
 import type { Outbox } from '../ship/outbox.js';
+import type { Pump } from '../ship/pump.js';
 import { shareBytes, type BufferLimits } from './buffer-config.js';
 import type { Evictor } from './evictor.js';
 import { FillRate } from './fill-rate.js';
@@ -37,9 +38,8 @@ export interface BufferKeeperOptions {
   readonly dataDir: string;
   readonly limits: BufferLimits;
   readonly log: Pick<EdgeLog, 'sizes' | 'releaseRecent'>;
-  /** From here on messages are in no shipment and in no window. */
-  readonly readSeq: () => number;
-  readonly outbox: Pick<Outbox, 'bytes'>;
+  readonly pump: Pick<Pump, 'readSeq' | 'waitingMessages'>;
+  readonly outbox: Pick<Outbox, 'bytes' | 'messages'>;
   readonly intake: IntakeGate;
   readonly evictor: Pick<Evictor, 'dropLowest' | 'dropOlder'>;
   readonly reserve: Pick<ReserveFile, 'hold' | 'giveUp'>;
@@ -56,7 +56,6 @@ export class BufferKeeper {
   #relief: Relief = { state: 'collecting', reason: undefined };
   #usage: BufferUsage | undefined;
   #stagedLogBytes = 0;
-  #hasShippedBlocks = false;
   #diskRestsUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: BufferKeeperOptions) {
@@ -110,20 +109,19 @@ export class BufferKeeper {
       if (!isDropped || signal.aborted) break;
     }
     // All is shipped, and there is no room yet: what is left is kept for convenience only.
-    if (this.#relief.state === 'stopped' && this.#hasShippedBlocks && outbox.bytes === 0)
-      await log.releaseRecent();
+    if (this.#relief.state === 'stopped' && outbox.bytes === 0) await log.releaseRecent();
     if (this.#relief.state === 'collecting' && this.#usage.freeBytes > 4 * reserveBytes) await reserve.hold();
   }
 
   async #measure(): Promise<BufferUsage> {
-    const { dataDir, log, readSeq, outbox, clock, onRoom } = this.#options;
-    const sizes = await log.sizes(readSeq());
-    const { usedBytes, oldestSeq, nextSeq, endSeq } = sizes;
+    const { dataDir, log, pump, outbox, clock, onRoom } = this.#options;
+    const sizes = await log.sizes(pump.readSeq);
+    const { usedBytes, endSeq } = sizes;
     this.#rate.add(clock.monotonicMs(), sizes.appendedBytes);
-    this.#hasShippedBlocks = oldestSeq < nextSeq;
     const mightStage = this.mayStage();
     // By number of messages: close enough for a bound.
-    this.#stagedLogBytes = (usedBytes * (nextSeq - oldestSeq)) / Math.max(1, endSeq - oldestSeq);
+    const { messages } = outbox;
+    this.#stagedLogBytes = (usedBytes * messages) / Math.max(1, messages + pump.waitingMessages(endSeq));
     if (this.mayStage() && !mightStage) onRoom();
     return {
       bytes: usedBytes + outbox.bytes,

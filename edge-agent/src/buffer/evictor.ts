@@ -7,7 +7,7 @@
  * finds less to do.
  */
 import type { Clock } from '@varve/common/clock.js';
-import type { EdgeLog, EvictRequest, StoredBlock } from '../log/edge-log.js';
+import type { EdgeLog, EvictRequest, LogRange, StoredBlock } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
 import type { Pump } from '../ship/pump.js';
 import { olderBlocks, planEviction } from './plan-eviction.js';
@@ -49,16 +49,15 @@ export class Evictor {
   /** Drops some of what arrived before `beforeMs`, whatever its priority. False when nothing is left to drop. */
   async dropOlder(beforeMs: number, reason: string): Promise<boolean> {
     const rule = this.#rule(Number.POSITIVE_INFINITY, reason);
-    return await this.#options.pump.whileNotReading(async (fromSeq) => {
-      const blocks = await this.#read(fromSeq);
+    return await this.#options.pump.whileNotReading(async (waiting) => {
+      const blocks = await this.#read(0, waiting);
       return await this.#evict(planEviction(olderBlocks(blocks, beforeMs), rule));
     });
   }
 
   async #sweep(priority: number, isHighest: boolean, reason: string) {
-    return await this.#options.pump.whileNotReading(async (fromSeq) => {
-      const sweptSeq = isHighest ? fromSeq : Math.max(fromSeq, this.#sweptSeqs.get(priority) ?? 0);
-      const blocks = await this.#read(sweptSeq);
+    return await this.#options.pump.whileNotReading(async (waiting) => {
+      const blocks = await this.#read(isHighest ? 0 : (this.#sweptSeqs.get(priority) ?? 0), waiting);
       const last = blocks.at(-1);
       if (!last) return 'end';
       const isDropped = await this.#evict(planEviction(blocks, this.#rule(priority, reason)));
@@ -67,12 +66,21 @@ export class Evictor {
     });
   }
 
-  /** A block that begins before `fromSeq` is in a shipment or a window in part: it is let alone. */
-  async #read(fromSeq: number): Promise<StoredBlock[]> {
+  /** Blocks from `fromSeq` on that lie in one of the ranges altogether: others are in a shipment or a window in part. */
+  async #read(fromSeq: number, waiting: readonly LogRange[]): Promise<StoredBlock[]> {
     const { log, stepBytes } = this.#options;
-    const blocks = await log.read(fromSeq, stepBytes);
-    const [first] = blocks;
-    return first && first.firstSeq < fromSeq ? this.#read(first.firstSeq + first.messageCount) : blocks;
+    for (const { firstSeq, endSeq } of waiting) {
+      if (endSeq <= fromSeq) continue;
+      const blocks = await log.read(Math.max(fromSeq, firstSeq), stepBytes);
+      const begun = blocks.findIndex((block) => block.firstSeq >= Math.max(fromSeq, firstSeq));
+      const whole = begun === -1 ? [] : blocks.slice(begun);
+      const inside = whole.filter((block) => block.firstSeq + block.messageCount <= endSeq);
+      if (inside.length > 0) return inside;
+      const last = blocks.at(-1);
+      // A block that begins before the range was all that came.
+      if (last && begun === -1) return this.#read(last.firstSeq + last.messageCount, waiting);
+    }
+    return [];
   }
 
   async #evict(request: EvictRequest): Promise<boolean> {

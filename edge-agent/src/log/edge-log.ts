@@ -2,15 +2,16 @@
  * The edge log: the durable sequence of messages, and what has become of them. One SQLite file, one writer.
  *
  *     blocks        messages in order, a block per group commit; kept until what was made of them is in the store
- *     position      the first message that is in no shipment yet
+ *     position      the first message that is in no shipment yet, but for
+ *     backlog       ranges before it that were jumped over after an outage, and follow in a lane of their own
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
  *
  * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
  * follow (DESIGN I1). `stage` moves the position and records the shipments in one transaction, so a message is in one
- * shipment whatever is killed (I2). `confirm` deletes blocks only below everything unshipped and unconfirmed (I3); `evict`
-drops what is in no shipment, and writes that into the ledger in the same transaction.
+ * shipment whatever is killed (I2). `confirm` deletes blocks only outside of everything unshipped and unconfirmed (I3);
+ * `evict` drops what is in no shipment, and writes that into the ledger in the same transaction.
  *
  * This is the interface; `SqliteLog` does it, on a thread of its own behind `startEdgeLog`, so that an fsync that takes
  * an SD card a second stops nobody.
@@ -62,11 +63,19 @@ export interface DeadLetter {
   readonly arrivedMs: number;
 }
 
+/** Messages from `firstSeq` on, up to before `endSeq`. */
+export interface LogRange {
+  readonly firstSeq: number;
+  readonly endSeq: number;
+}
+
 export interface StageRequest {
   readonly shipments: readonly StagedShipment[];
   readonly deadLetters: readonly DeadLetter[];
   /** The position afterwards. */
   readonly nextSeq: number;
+  /** All ranges of the backlog afterwards, in order; absent: as before. */
+  readonly backlog?: readonly LogRange[];
   /** Ledger rows that are in the last of the shipments: all up to this one. */
   readonly lastLossId?: number;
   /** Wall clock, for the ledger. */
@@ -84,7 +93,7 @@ export interface Staged {
 }
 
 export interface EvictRequest {
-  /** Blocks at or behind the position: new bytes with the same number of messages, or undefined to drop it. */
+  /** Blocks at or behind the position, or of the backlog: new bytes with the same number of messages, or undefined to drop it. */
   readonly blocks: readonly { readonly firstSeq: number; readonly bytes: Uint8Array | undefined }[];
   readonly losses: readonly Loss[];
 }
@@ -92,8 +101,10 @@ export interface EvictRequest {
 export interface LogState {
   /** One life of this database (DESIGN §3); later lives sort after earlier ones. */
   readonly epoch: string;
-  /** The first message in no shipment yet. */
+  /** The first message in no shipment yet, but for the backlog. */
   readonly nextSeq: number;
+  /** Below it, in order: what was jumped over and is in no shipment yet. */
+  readonly backlog: readonly LogRange[];
   /** One more than the newest message's number. */
   readonly endSeq: number;
   /** From here on blocks are kept in any case, so that redeliveries are recognised after a restart. */
@@ -117,9 +128,7 @@ export interface LogSizes {
   readonly reusableBytes: number;
   /** Bytes of blocks appended since it was opened. */
   readonly appendedBytes: number;
-  /** The position. */
-  readonly nextSeq: number;
-  /** Arrival of the first message there is from there – or from `waitingFromSeq` – on. */
+  /** Arrival of the first message there is from `waitingFromSeq` on. */
   readonly oldestWaitingMs: number | undefined;
 }
 
@@ -143,7 +152,7 @@ export interface EdgeLog {
   confirm(outboxId: number): Promise<void>;
 
   /** Drops messages, moves the position over them, and writes the losses down, in one transaction. */
-  evict(request: EvictRequest): Promise<{ nextSeq: number }>;
+  evict(request: EvictRequest): Promise<void>;
 
   /**
    * Gives up the blocks that are kept only to recognise redeliveries after a restart: for a disk that has no room for them. A
@@ -159,7 +168,7 @@ export interface EdgeLog {
   /** The newest dead letters, newest first. */
   deadLetters(limit: number): Promise<DeadLetter[]>;
 
-  sizes(waitingFromSeq?: number): Promise<LogSizes>;
+  sizes(waitingFromSeq: number): Promise<LogSizes>;
 
   close(): Promise<void>;
 }

@@ -8,39 +8,7 @@
 import Database from 'better-sqlite3';
 import { firstSeq } from '@varve/common/contract/object-keys.js';
 import { Failure, messageOf, systemCodeOf } from '@varve/common/errors.js';
-import { ledgerSchema } from './loss-ledger.js';
-
-const schemaVersion = 1;
-
-/** Version 1, for ever readable. Numbers of messages count from 1. */
-const schema = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
-  CREATE TABLE blocks (
-    first_seq INTEGER PRIMARY KEY,
-    message_count INTEGER NOT NULL,
-    source TEXT NOT NULL,
-    bytes BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), next_seq INTEGER NOT NULL, end_seq INTEGER NOT NULL) STRICT;
-  INSERT INTO position VALUES (1, 1, 1);
-  CREATE TABLE lanes (
-    lane TEXT NOT NULL, database TEXT NOT NULL, table_name TEXT NOT NULL,
-    next_seq INTEGER NOT NULL,
-    PRIMARY KEY (lane, database, table_name)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane TEXT NOT NULL, database TEXT NOT NULL, table_name TEXT NOT NULL, seq INTEGER NOT NULL,
-    file TEXT NOT NULL, row_count INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    first_log_seq INTEGER NOT NULL, last_log_seq INTEGER NOT NULL, staged_ms INTEGER NOT NULL,
-    UNIQUE (lane, database, table_name, seq)
-  ) STRICT;
-  CREATE TABLE dead_letters (
-    seq INTEGER PRIMARY KEY, source TEXT NOT NULL, stream TEXT, topic TEXT NOT NULL, payload BLOB NOT NULL,
-    code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
-  ) STRICT;
-  ${ledgerSchema}
-`;
+import { migrations } from './log-schema.js';
 
 /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
 export function openLogDatabase(path: string, agent: string, newEpoch: string): Database.Database {
@@ -84,23 +52,22 @@ function openDatabase(path: string, agent: string, newEpoch: string): Database.D
 }
 
 function createOrCheck(db: Database.Database, agent: string, newEpoch: string): void {
-  const version = pragma(db, 'user_version');
-  if (version === 0) {
-    db.transaction(() => {
-      db.exec(schema);
-      keep(db.prepare('INSERT INTO meta VALUES (?, ?), (?, ?)')).run('agent', agent, 'epoch', newEpoch);
-      pragma(db, `user_version = ${schemaVersion}`);
-    }).immediate();
-    return;
-  }
-  if (version !== schemaVersion)
+  const version = pragma(db, 'user_version') as number;
+  if (version > migrations.length)
     throw new Failure(
       'data_dir_mismatch',
-      `the edge database has version ${String(version)}, this is for ${schemaVersion}`,
+      `the edge database has version ${version}, this is for ${migrations.length}`,
       {
         hint: 'run the newer varve-edge that wrote it',
       },
     );
+  if (version < migrations.length)
+    db.transaction(() => {
+      for (const migration of migrations.slice(version)) db.exec(migration);
+      if (version === 0)
+        keep(db.prepare('INSERT INTO meta VALUES (?, ?), (?, ?)')).run('agent', agent, 'epoch', newEpoch);
+      pragma(db, `user_version = ${migrations.length}`);
+    }).immediate();
   const owner = keep(db.prepare("SELECT value FROM meta WHERE key = 'agent'")).pluck().get() as string;
   if (owner !== agent)
     throw new Failure(
@@ -122,6 +89,9 @@ const statementTexts = {
       SELECT next_seq, max(end_seq, next_seq,
         coalesce((SELECT first_seq + message_count FROM blocks ORDER BY first_seq DESC LIMIT 1), ${firstSeq})) AS end_seq
       FROM position`,
+  backlog: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM backlog ORDER BY first_seq',
+  clearBacklog: 'DELETE FROM backlog',
+  insertBacklog: 'INSERT INTO backlog VALUES (@firstSeq, @endSeq)',
   outbox: `SELECT ${outboxColumns} FROM outbox ORDER BY id`,
   lanes: 'SELECT lane, database, table_name AS "table", next_seq AS seq FROM lanes',
   insertBlock: 'INSERT INTO blocks VALUES (@firstSeq, @messageCount, @source, @bytes)',
@@ -141,7 +111,8 @@ const statementTexts = {
       INSERT INTO lanes VALUES (?, ?, ?, ?)
       ON CONFLICT (lane, database, table_name) DO UPDATE SET next_seq = excluded.next_seq`,
   insertDeadLetter: `
-      INSERT INTO dead_letters VALUES (@seq, @source, @stream, @topic, @payload, @code, @reason, @arrivedMs)`,
+      INSERT INTO dead_letters (seq, source, stream, topic, payload, code, reason, arrived_ms)
+      VALUES (@seq, @source, @stream, @topic, @payload, @code, @reason, @arrivedMs)`,
   // The end is remembered too: when all blocks are gone, numbers must not start again.
   setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq, @endSeq)',
   blockFrom: `
@@ -154,11 +125,11 @@ const statementTexts = {
   deleteBlock: 'DELETE FROM blocks WHERE first_seq = ?',
   replaceOutbox: 'UPDATE outbox SET file = @file, row_count = @rowCount, bytes = @bytes WHERE id = @id',
   deleteOutbox: 'DELETE FROM outbox WHERE id = ?',
+  stagedRanges: 'SELECT DISTINCT first_log_seq AS firstSeq, last_log_seq + 1 AS endSeq FROM outbox',
+  backlogAt: 'SELECT 1 FROM backlog WHERE first_seq <= @seq AND end_seq > @seq',
   // By the primary key, so that a long backlog is not read through for every confirmation.
-  deletableBelow: `
-      SELECT min(@recentSeq, (SELECT next_seq FROM position),
-        coalesce((SELECT min(first_log_seq) FROM outbox), 9007199254740991))`,
-  deleteBlocks: 'DELETE FROM blocks WHERE first_seq < @seq AND first_seq + message_count <= @seq',
+  deleteBlocks:
+    'DELETE FROM blocks WHERE first_seq >= @firstSeq AND first_seq < @endSeq AND first_seq + message_count <= @endSeq',
   deadLetters: 'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM dead_letters',
   readDeadLetters: `
       SELECT seq, source, stream, topic, payload, code, reason, arrived_ms AS arrivedMs
@@ -171,15 +142,27 @@ const statementTexts = {
   dropOldestDeadLetters:
     'DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters ORDER BY seq LIMIT ?)',
   oldestBlock: 'SELECT min(first_seq) FROM blocks',
+  pageSize: 'PRAGMA page_size',
+  pageCount: 'PRAGMA page_count',
+  freePages: 'PRAGMA freelist_count',
 } as const;
 
-export type LogStatements = Readonly<Record<keyof typeof statementTexts, Database.Statement>>;
+export type Statements<Name extends string> = Readonly<Record<Name, Database.Statement>>;
+export type LogStatements = Statements<keyof typeof statementTexts>;
 
-export function prepareStatements(db: Database.Database): LogStatements {
-  const prepared = Object.entries(statementTexts).map(
+export function prepareLogStatements(db: Database.Database): LogStatements {
+  return prepareStatements(db, statementTexts);
+}
+
+/** Once for each database: they are never freed. */
+export function prepareStatements<Name extends string>(
+  db: Database.Database,
+  texts: Readonly<Record<Name, string>>,
+): Statements<Name> {
+  const prepared = Object.entries<string>(texts).map(
     ([name, text]) => [name, keep(db.prepare(text))] as const,
   );
-  return Object.fromEntries(prepared) as LogStatements;
+  return Object.fromEntries(prepared) as Statements<Name>;
 }
 
 /** SQLite's result codes (sqlite.org/rescode.html) as what the caller can do about them. */

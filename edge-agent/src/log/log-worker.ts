@@ -30,6 +30,6 @@ serveCalls(parentPort, {
   waitingLosses: () => opened().waitingLosses(),
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
-  sizes: (waitingFromSeq?: number) => opened().sizes(waitingFromSeq),
+  sizes: (waitingFromSeq: number) => opened().sizes(waitingFromSeq),
   close: () => opened().close(),
 });

@@ -9,27 +9,12 @@
  * counts stay true. Rows that were handed out are not touched: what is being written must be what is marked.
  */
 import type Database from 'better-sqlite3';
+import { prepareStatements, type Statements } from './log-database.js';
 import { groupBy, mergeRows, type LedgerRow, type Loss, type LossTotal } from './loss.js';
 
 export const waitingRowsMax = 10_000;
 /** Rows of one shipment. */
 export const shippedRowsMax = 1_000;
-
-/** Part of version 1 of the edge database. */
-export const ledgerSchema = `
-  CREATE TABLE losses (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    when_ms INTEGER NOT NULL, kind TEXT NOT NULL, stream TEXT,
-    first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, first_ms INTEGER, last_ms INTEGER,
-    count INTEGER NOT NULL, bytes INTEGER NOT NULL, reason TEXT NOT NULL,
-    outbox_id INTEGER
-  ) STRICT;
-  CREATE INDEX losses_by_outbox ON losses (outbox_id, id);
-  CREATE TABLE loss_totals (
-    kind TEXT PRIMARY KEY, count INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL, last_reason TEXT NOT NULL
-  ) WITHOUT ROWID, STRICT;
-`;
 
 const rowColumns = `id, when_ms * 1000 + id % 1000 AS timeUs, when_ms AS whenMs, kind, stream, first_seq AS firstSeq,
     last_seq AS lastSeq, first_ms AS firstMs, last_ms AS lastMs, count, bytes, reason`;
@@ -54,15 +39,12 @@ const statementTexts = {
       SELECT kind, count, bytes, last_ms AS lastMs, last_reason AS lastReason FROM loss_totals ORDER BY kind`,
 } as const;
 
-type LedgerStatements = Readonly<Record<keyof typeof statementTexts, Database.Statement>>;
-
 export class LossLedger {
-  readonly #statements: LedgerStatements;
+  readonly #statements: Statements<keyof typeof statementTexts>;
   #handedOutId = 0;
 
   constructor(db: Database.Database) {
-    const prepared = Object.entries(statementTexts).map(([name, text]) => [name, db.prepare(text)] as const);
-    this.#statements = Object.fromEntries(prepared) as LedgerStatements;
+    this.#statements = prepareStatements(db, statementTexts);
   }
 
   /** Rows that are in no shipment yet. */

@@ -132,9 +132,9 @@ test('blocks go only when nothing unshipped and nothing unconfirmed needs them',
     .entries[0];
   assert(first && second);
   log.confirm(second.id);
-  assert.equal(log.sizes().oldestSeq, 1, 'the first shipment is not confirmed');
+  assert.equal(log.sizes(0).oldestSeq, 1, 'the first shipment is not confirmed');
   log.confirm(first.id);
-  assert.equal(log.sizes().oldestSeq, 5, 'the third block is in no shipment');
+  assert.equal(log.sizes(0).oldestSeq, 5, 'the third block is in no shipment');
 });
 
 test('the newest blocks stay in any case, as many as the broker may send again, over a restart too', (context) => {
@@ -149,7 +149,7 @@ test('the newest blocks stay in any case, as many as the broker may send again, 
     nowMs: 7,
   });
   opened.log.confirm(entries[0]?.id ?? 0);
-  assert.equal(opened.log.sizes().oldestSeq, 11);
+  assert.equal(opened.log.sizes(0).oldestSeq, 11);
   assert.equal(opened.reopen().state().recentSeq, 11);
 });
 

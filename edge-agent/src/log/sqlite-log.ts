@@ -13,6 +13,7 @@ import {
   recentMessagesMax,
   type DeadLetter,
   type EvictRequest,
+  type LogRange,
   type LogSizes,
   type LogState,
   type NewBlock,
@@ -21,10 +22,11 @@ import {
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
-import { asFailures, openLogDatabase, prepareStatements, type LogStatements } from './log-database.js';
+import { asFailures, openLogDatabase, prepareLogStatements, type LogStatements } from './log-database.js';
 import { lossesOfDeadLetters, type LedgerRow, type Loss, type LossFacts } from './loss.js';
 import { LossLedger } from './loss-ledger.js';
 import { readBlock } from './block.js';
+import { planDeletable } from './plan-deletable.js';
 import { packBlock, unpackBlock } from './packed-block.js';
 import { RecentBlocks } from './recent-blocks.js';
 
@@ -58,7 +60,7 @@ export class SqliteLog {
     this.#bounds = bounds ?? { recentBytesMax, deadLetterBytesMax };
     this.#path = path;
     this.#db = openLogDatabase(path, agent, newEpoch);
-    this.#statements = prepareStatements(this.#db);
+    this.#statements = prepareLogStatements(this.#db);
     this.#ledger = new LossLedger(this.#db);
     this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
     for (const block of this.#statements.recentBlocks.all({ count: recentMessagesMax }).reverse())
@@ -67,12 +69,13 @@ export class SqliteLog {
   }
 
   state(): LogState {
-    const { epoch, position, outbox, lanes, deadLetters } = this.#statements;
+    const { epoch, position, backlog, outbox, lanes, deadLetters } = this.#statements;
     const { next_seq, end_seq } = position.get() as { next_seq: number; end_seq: number };
     return {
       epoch: epoch.pluck().get() as string,
       nextSeq: next_seq,
       endSeq: end_seq,
+      backlog: backlog.all() as LogRange[],
       recentSeq: this.#recent.firstSeq ?? end_seq,
       outbox: outbox.all() as OutboxEntry[],
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
@@ -120,7 +123,7 @@ export class SqliteLog {
     });
   }
 
-  stage({ shipments, deadLetters, nextSeq, lastLossId, nowMs }: StageRequest): Staged {
+  stage({ shipments, deadLetters, nextSeq, backlog, lastLossId, nowMs }: StageRequest): Staged {
     const { insertOutbox, setLane, insertDeadLetter } = this.#statements;
     return this.#transact(() => {
       const entries = shipments.map((shipment) => {
@@ -134,6 +137,7 @@ export class SqliteLog {
       this.#ledger.add(lossesOfDeadLetters(deadLetters, nowMs));
       const deadLettersDropped = this.#dropDeadLetters(nowMs);
       const position = this.#moveTo(nextSeq);
+      if (backlog) this.#setBacklog(backlog);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
   }
@@ -155,17 +159,16 @@ export class SqliteLog {
     this.#transact(() => this.#deleteBlocks());
   }
 
-  evict({ blocks, losses }: EvictRequest): { nextSeq: number } {
+  evict({ blocks, losses }: EvictRequest): void {
     const { replaceBlock, deleteBlock, position } = this.#statements;
-    return this.#transact(() => {
-      const { next_seq } = position.get() as { next_seq: number };
+    this.#transact(() => {
       for (const { firstSeq, bytes } of blocks) {
-        assert(firstSeq >= next_seq, 'what is in a shipment is not evicted');
+        assert(this.#isWaiting(firstSeq), 'what is in a shipment is not evicted');
         if (bytes) replaceBlock.run({ firstSeq, bytes: packBlock(bytes) });
         else deleteBlock.run(firstSeq);
       }
       this.#ledger.add(losses);
-      return { nextSeq: this.#moveTo(next_seq) };
+      this.#moveTo((position.get() as { next_seq: number }).next_seq);
     });
   }
 
@@ -181,21 +184,19 @@ export class SqliteLog {
     return this.#statements.readDeadLetters.all(limit) as DeadLetter[];
   }
 
-  sizes(waitingFromSeq = 0): LogSizes {
-    const oldest = this.#statements.oldestBlock.pluck().get() as number | null;
-    const pragma = (name: string) => this.#db.pragma(name, { simple: true }) as number;
-    const pageBytes = pragma('page_size');
-    const freePages = pragma('freelist_count');
-    const { next_seq } = this.#statements.position.get() as { next_seq: number };
+  sizes(waitingFromSeq: number): LogSizes {
+    const { oldestBlock, pageSize, pageCount, freePages } = this.#statements;
+    const number = (statement: Database.Statement) => statement.pluck().get() as number;
+    const pageBytes = number(pageSize);
+    const free = number(freePages);
     return {
-      oldestSeq: oldest ?? this.#endSeq,
+      oldestSeq: (oldestBlock.pluck().get() as number | null) ?? this.#endSeq,
       endSeq: this.#endSeq,
       bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
-      usedBytes: (pragma('page_count') - freePages) * pageBytes,
-      reusableBytes: freePages * pageBytes,
+      usedBytes: (number(pageCount) - free) * pageBytes,
+      reusableBytes: free * pageBytes,
       appendedBytes: this.#appendedBytes,
-      nextSeq: next_seq,
-      oldestWaitingMs: this.#readOldestWaitingMs(Math.max(next_seq, waitingFromSeq)),
+      oldestWaitingMs: this.#readOldestWaitingMs(waitingFromSeq),
     };
   }
 
@@ -207,27 +208,42 @@ export class SqliteLog {
     return asFailures(() => this.#db.transaction(work).immediate());
   }
 
+  /** Those that nothing needs any more. */
   #deleteBlocks(): void {
-    const { deletableBelow, deleteBlocks } = this.#statements;
-    const recentSeq = this.#recent.firstSeq ?? this.#endSeq;
-    deleteBlocks.run({ seq: deletableBelow.pluck().get({ recentSeq }) });
+    const { position, backlog, stagedRanges, deleteBlocks } = this.#statements;
+    const { next_seq } = position.get() as { next_seq: number };
+    const kept = [...(backlog.all() as LogRange[]), ...(stagedRanges.all() as LogRange[])];
+    const below = Math.min(this.#recent.firstSeq ?? this.#endSeq, next_seq);
+    for (const gap of planDeletable(kept, below)) deleteBlocks.run(gap);
   }
 
   /** To the first message from `seq` on that is there. The end is remembered: when all blocks are gone, numbers go on. */
   #moveTo(seq: number): number {
-    const { blockFrom, setPosition } = this.#statements;
-    const firstSeq = blockFrom.pluck().get({ seq }) as number | undefined;
-    const nextSeq = Math.max(seq, firstSeq ?? this.#endSeq);
-    setPosition.run({ nextSeq, endSeq: this.#endSeq });
+    const nextSeq = Math.max(seq, this.#blockFrom(seq) ?? this.#endSeq);
+    this.#statements.setPosition.run({ nextSeq, endSeq: this.#endSeq });
     return nextSeq;
   }
 
-  #readOldestWaitingMs(nextSeq: number): number | undefined {
-    const { blockFrom, blockBytes } = this.#statements;
-    const firstSeq = blockFrom.pluck().get({ seq: nextSeq }) as number | undefined;
+  #setBacklog(ranges: readonly LogRange[]): void {
+    this.#statements.clearBacklog.run();
+    for (const range of ranges) this.#statements.insertBacklog.run(range);
+  }
+
+  #isWaiting(firstSeq: number): boolean {
+    const { position, backlogAt } = this.#statements;
+    const { next_seq } = position.get() as { next_seq: number };
+    return firstSeq >= next_seq || backlogAt.get({ seq: firstSeq }) !== undefined;
+  }
+
+  #blockFrom(seq: number): number | undefined {
+    return this.#statements.blockFrom.pluck().get({ seq }) as number | undefined;
+  }
+
+  #readOldestWaitingMs(fromSeq: number): number | undefined {
+    const firstSeq = this.#blockFrom(fromSeq);
     if (firstSeq === undefined) return undefined;
     if (this.#oldestWaiting?.firstSeq !== firstSeq) {
-      const bytes = blockBytes.pluck().get(firstSeq) as Uint8Array;
+      const bytes = this.#statements.blockBytes.pluck().get(firstSeq) as Uint8Array;
       this.#oldestWaiting = { firstSeq, arrivedMs: firstArrivalMs(bytes) };
     }
     return this.#oldestWaiting.arrivedMs;

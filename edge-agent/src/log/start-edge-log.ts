@@ -48,7 +48,7 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     stage: (request) => thread.call('stage', [request]) as Promise<Staged>,
     replace: (entry) => thread.call('replace', [entry]) as Promise<void>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
-    evict: (request) => thread.call('evict', [request]) as Promise<{ nextSeq: number }>,
+    evict: (request) => thread.call('evict', [request]) as Promise<void>,
     releaseRecent: () => thread.call('releaseRecent', []) as Promise<void>,
     waitingLosses: () => thread.call('waitingLosses', []) as Promise<LedgerRow[]>,
     losses: () => thread.call('losses', []) as Promise<LossFacts>,

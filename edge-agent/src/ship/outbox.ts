@@ -9,8 +9,11 @@ import { join } from 'node:path';
 import { systemCodeOf } from '@varve/common/errors.js';
 import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
+import { liveLane, type ShippingLane } from './plan-lanes.js';
 
 const shipmentsMax = 128;
+/** Of the live lane, where it goes first. */
+const liveWindowsMax = 4;
 
 type OutboxLog = Pick<EdgeLog, 'confirm' | 'replace'>;
 
@@ -45,12 +48,18 @@ export class Outbox {
     return this.#entries;
   }
 
-  get isFull(): boolean {
-    return this.#entries.length >= shipmentsMax || this.bytes >= this.#bytesMax;
+  get bytes(): number {
+    return countBytes(this.#entries);
   }
 
-  get bytes(): number {
-    return this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  /** Messages of the log that are in shipments. */
+  get messages(): number {
+    return countStaged(this.#entries);
+  }
+
+  /** Whether another window of the lane may close. */
+  hasRoom(lane: ShippingLane, { liveFirst }: { readonly liveFirst: boolean }): boolean {
+    return planRoom(this.#entries, this.#bytesMax, lane, liveFirst);
   }
 
   pathOf(file: string): string {
@@ -93,12 +102,43 @@ export class Outbox {
 }
 
 /**
- * What to upload now: the oldest shipment of each lane and table, at most `uploadsMax` of them. The next of a lane follows
+ * The live lane keeps few windows here, so that new data is behind little when the store comes back; it has room for them
+ * however much of the backlog is here.
+ */
+export function planRoom(
+  entries: readonly OutboxEntry[],
+  bytesMax: number,
+  lane: ShippingLane,
+  liveFirst: boolean,
+): boolean {
+  if (lane === liveLane && liveFirst) {
+    const live = entries.filter((entry) => entry.lane === liveLane);
+    return new Set(live.map(({ lastLogSeq }) => lastLogSeq)).size < liveWindowsMax;
+  }
+  return entries.length < shipmentsMax && countBytes(entries) < bytesMax;
+}
+
+function countBytes(entries: readonly OutboxEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.bytes, 0);
+}
+
+/** Shipments of one window, one for each table, are made of the same messages. */
+function countStaged(entries: readonly OutboxEntry[]): number {
+  const windows = new Map(entries.map(({ firstLogSeq, lastLogSeq }) => [firstLogSeq, lastLogSeq]));
+  return [...windows].reduce((sum, [firstSeq, lastSeq]) => sum + lastSeq - firstSeq + 1, 0);
+}
+
+/**
+ * What to upload now: the oldest shipment of each lane and table, the live lane's first, at most `uploadsMax`. The next of a lane follows
  * when this one is confirmed, so that the store never has a later one without the earlier.
  */
 export function planUploads(entries: readonly OutboxEntry[], uploadsMax: number): OutboxEntry[] {
   const oldest = new Map<string, OutboxEntry>();
-  for (const entry of entries) {
+  const inOrder = [
+    ...entries.filter(({ lane }) => lane === liveLane),
+    ...entries.filter(({ lane }) => lane !== liveLane),
+  ];
+  for (const entry of inOrder) {
     const way = `${entry.lane}/${entry.database}/${entry.table}`;
     if (!oldest.has(way)) oldest.set(way, entry);
     if (oldest.size === uploadsMax) break;

@@ -48,18 +48,20 @@ async function stageOne(context: TestContext) {
     block.add({
       topic: 'plant/press',
       payload: Buffer.from(`{"a":${index}}`),
-      arrivedMs: 1_000 + index,
+      arrivedMs: systemClock.nowMs(),
       packetId: 0,
     });
   sqlite.append([{ source: 'plant', messageCount: 10, bytes: block.finish() }]);
-  const log: Pick<EdgeLog, 'opened' | 'read' | 'stage' | 'confirm' | 'replace' | 'waitingLosses'> = {
-    opened: sqlite.state(),
-    read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
-    waitingLosses: () => Promise.resolve(sqlite.waitingLosses()),
-    stage: (request) => Promise.resolve(sqlite.stage(request)),
-    confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
-    replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
-  };
+  const log: Pick<EdgeLog, 'opened' | 'read' | 'sizes' | 'stage' | 'confirm' | 'replace' | 'waitingLosses'> =
+    {
+      opened: sqlite.state(),
+      sizes: () => Promise.resolve(sqlite.sizes(0)),
+      read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
+      waitingLosses: () => Promise.resolve(sqlite.waitingLosses()),
+      stage: (request) => Promise.resolve(sqlite.stage(request)),
+      confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
+      replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
+    };
   const outbox = await Outbox.open(directory, log, 1e9);
   const encoder = {
     encode: (...[columns, metadata, path]: [...Parameters<typeof encodeShipment>, string]) => {
@@ -72,7 +74,7 @@ async function stageOne(context: TestContext) {
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
   const options = { ...parts, clock: systemClock, logger: silentLogger() };
   const stop = new AbortController();
-  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9 };
+  const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true };
   const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
   await new Pump({ ...options, policy, ...hooks }).run(stop.signal);
   const [entry] = outbox.entries;

@@ -25,6 +25,8 @@ export interface EdgeStatus {
     readonly next_seq: number;
     /** Messages that are in no shipment yet. */
     readonly waiting_messages: number;
+    /** Those of them that were jumped over after an outage, and follow in their own lane. */
+    readonly backlog_messages: number;
   };
   readonly buffer: {
     /** Of log and outbox, as `buffer.max_size` counts them, and free on the disk. */
@@ -88,16 +90,19 @@ export interface StatusSources {
 export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
   const { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, keeper } = from;
   const nowMs = clock.nowMs();
-  const oldestMs = outbox.entries[0]?.stagedMs ?? nowMs;
-  const { bytes, oldestSeq, endSeq } = await log.sizes();
-  const nextSeq = pump.nextSeq;
+  const oldestMs = Math.min(nowMs, ...outbox.entries.map(({ stagedMs }) => stagedMs));
+  const { bytes, oldestSeq, endSeq } = await log.sizes(pump.nextSeq);
   const status: EdgeStatus = {
     agent,
     version,
     epoch: log.opened.epoch,
     uptime_seconds: Math.round((nowMs - startedMs) / 1_000),
     sources: Object.fromEntries(sources.map((source) => [source.name, describeSource(source.state())])),
-    log: { bytes, oldest_seq: oldestSeq, next_seq: nextSeq, waiting_messages: endSeq - nextSeq },
+    log: {
+      ...{ bytes, oldest_seq: oldestSeq, next_seq: pump.nextSeq },
+      waiting_messages: pump.waitingMessages(endSeq),
+      backlog_messages: pump.backlogMessages,
+    },
     buffer: describeBuffer(keeper.facts()),
     losses: describeLosses(await log.losses()),
     outbox: { shipments: outbox.entries.length, bytes: outbox.bytes },
