@@ -23,10 +23,9 @@ export function countedLog(log: EdgeLog, metrics: Pick<EdgeMetrics, 'fsyncs' | '
       return staged;
     },
     async evict(request) {
-      const evicted = await log.evict(request);
+      await log.evict(request);
       metrics.fsyncs.inc();
       metrics.writtenBytes.inc(request.blocks.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0));
-      return evicted;
     },
     async confirm(outboxId) {
       await log.confirm(outboxId);
