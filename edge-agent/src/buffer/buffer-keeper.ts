@@ -6,15 +6,14 @@
  *
  * A disk that refused a write is left in peace for some seconds; then sources try again. Shipping never stops.
  */
-import { statfs } from 'node:fs/promises';
 import type { Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
-import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog } from '../log/edge-log.js';
 import { Wakeup } from '../wakeup.js';
 import type { Outbox } from '../ship/outbox.js';
 import { shareBytes, type BufferLimits } from './buffer-config.js';
+import { diskRoom } from './disk-room.js';
 import type { Evictor } from './evictor.js';
 import { FillRate } from './fill-rate.js';
 import type { IntakeGate } from './intake-gate.js';
@@ -127,7 +126,7 @@ export class BufferKeeper {
     if (this.mayStage() && !mightStage) onRoom();
     return {
       bytes: usedBytes + outbox.bytes,
-      freeBytes: await freeBytes(dataDir),
+      freeBytes: (await diskRoom(dataDir)).freeBytes,
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
       nowMs: clock.nowMs(),
@@ -155,14 +154,5 @@ export class BufferKeeper {
           ? 'the buffer is full: reading stops, the broker keeps the messages, shipping goes on'
           : 'the buffer is full: the oldest messages are dropped; table varve_losses says which',
       );
-  }
-}
-
-async function freeBytes(path: string): Promise<number> {
-  try {
-    const { bavail, bsize } = await statfs(path);
-    return bavail * bsize;
-  } catch (error) {
-    throw fileFailure(error, `ask how much of the disk of ${path} is free`);
   }
 }
