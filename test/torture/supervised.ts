@@ -4,7 +4,7 @@
  */
 import { appendFileSync } from 'node:fs';
 import { systemClock } from '@varve/common/clock.js';
-import type { Exit, TestProcess } from '../processes.js';
+import type { Exit, Owner, TestProcess } from '../processes.js';
 
 const restartAfterMs = 500;
 
@@ -25,7 +25,9 @@ export class Supervised {
   #process: TestProcess | undefined;
   #isWanted = false;
 
-  constructor(options: SupervisedOptions) {
+  constructor(owner: Owner, options: SupervisedOptions) {
+    // What its owner kills at the end would be started again.
+    owner.after(() => this.kill());
     this.#options = options;
     this.name = options.name;
   }
