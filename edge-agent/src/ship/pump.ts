@@ -18,6 +18,7 @@ import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import { readBlock } from '../log/block.js';
 import type { EdgeLog, LaneOfTable, Staged, StagedShipment, StoredBlock } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { Trouble } from '../trouble.js';
 import { Turns } from '../turns.js';
 import { Wakeup } from '../wakeup.js';
 import { lossesBatch, lossesDestination } from './losses-batch.js';
@@ -55,6 +56,7 @@ export class Pump {
   readonly #wakeup: Wakeup;
   readonly #shipmentSeqs: Map<string, number>;
   readonly #reading = new Turns();
+  readonly #trouble = new Trouble();
   #nextSeq: number;
   #window: Window | undefined;
   #isAtEnd = false;
@@ -107,10 +109,11 @@ export class Pump {
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (isFailure(error, 'disk_full')) this.#options.onDiskFull(error.message);
-        this.#options.logger.error(
-          { err: error, hint: error.hint },
-          'no shipments can be made; trying again',
-        );
+        if (this.#trouble.begins(error))
+          this.#options.logger.error(
+            { err: error, hint: error.hint },
+            'no shipments can be made; trying again',
+          );
         this.#startOver();
         await this.#options.clock.sleep(retryMs, signal);
       }
@@ -169,6 +172,7 @@ export class Pump {
       await outbox.discard(shipments);
       throw error;
     }
+    if (this.#trouble.ends()) this.#options.logger.info('shipments are made again');
     this.#window = undefined;
     this.#nextSeq = Math.max(this.#nextSeq, staged.nextSeq);
     this.#hasLosses = staged.waitingLosses > 0;

@@ -25,6 +25,7 @@ import type { Logger } from '@varve/common/log.js';
 import type { Store } from '@varve/common/store/store.js';
 import type { OutboxEntry } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { Trouble } from '../trouble.js';
 import { Wakeup } from '../wakeup.js';
 import { ByteRate } from './byte-rate.js';
 import { planUploads, type Outbox } from './outbox.js';
@@ -71,6 +72,7 @@ export class Shipper {
   readonly #wakeup: Wakeup;
   readonly #gate: UploadGate;
   readonly #rate: ByteRate;
+  readonly #trouble = new Trouble();
   #store: Store | undefined;
   #state: ShipperState = { storeReachable: false, problem: undefined, lastConfirmedMs: undefined };
 
@@ -183,7 +185,7 @@ export class Shipper {
   }
 
   #recover(): void {
-    if (this.#state.problem) this.#options.logger.info('shipping goes on');
+    if (this.#trouble.ends()) this.#options.logger.info('shipping goes on');
     if (this.#state.storeReachable && !this.#state.problem) return;
     this.#state = { ...this.#state, storeReachable: true, problem: undefined };
     this.#options.onReachable();
@@ -193,7 +195,7 @@ export class Shipper {
     const { message, hint, code } = failure;
     const healsItself = isSelfHealing(failure);
     // Once per change: an outage of a week is not a line a minute.
-    if (this.#state.problem?.message !== message)
+    if (this.#trouble.begins(failure))
       this.#options.logger.warn(
         { code, reason: message, hint, healsItself },
         'shipments wait: the store does not take them',
