@@ -45,6 +45,14 @@ class HeldLog {
     return this.#real?.read(fromSeq, bytesMax) ?? Promise.resolve([]);
   }
 
+  subscribed(session: string): Promise<string[]> {
+    return this.#real?.subscribed(session) ?? Promise.resolve([]);
+  }
+
+  setSubscribed(session: string, filters: readonly string[]): Promise<void> {
+    return this.#real?.setSubscribed(session, filters) ?? Promise.resolve();
+  }
+
   async append(blocks: readonly NewBlock[]): Promise<number[]> {
     const texts = blocks.flatMap(({ bytes }) =>
       [...readBlock(bytes)].map(({ payload }) => Buffer.from(payload).toString()),
@@ -168,6 +176,7 @@ test('an acknowledgement never crosses to another connection', options, async (c
     const connection = await MqttConnection.open({
       ...{ source: sourceConfig(proxy.port), protocolVersion: 5, connectTimeoutMs: 5_000 },
       onNewSession: () => undefined,
+      onSession: () => Promise.resolve([]),
       onArrival: (_, arrival) => {
         arrivals.push(arrival);
         arrival.proceed();

@@ -171,6 +171,8 @@ const statementTexts = {
   dropOldestDeadLetters:
     'DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters ORDER BY seq LIMIT ?)',
   oldestBlock: 'SELECT min(first_seq) FROM blocks',
+  readMeta: 'SELECT value FROM meta WHERE key = ?',
+  writeMeta: 'INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
 } as const;
 
 export type LogStatements = Readonly<Record<keyof typeof statementTexts, Database.Statement>>;

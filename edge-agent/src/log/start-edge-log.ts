@@ -54,6 +54,8 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
     sizes: (waitingFromSeq) => thread.call('sizes', [waitingFromSeq]) as Promise<LogSizes>,
+    subscribed: (session) => thread.call('subscribed', [session]) as Promise<string[]>,
+    setSubscribed: (session, filters) => thread.call('setSubscribed', [session, filters]) as Promise<void>,
     async close() {
       await thread.call('close', []);
       await thread.terminate();

@@ -46,6 +46,8 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** The broker has no session of ours: packet identifiers begin anew. Before any message of the new one. */
   readonly onNewSession: () => void;
+  /** Before subscribing. Resolves to the filters that the session is to give up. */
+  readonly onSession: (sessionPresent: boolean) => Promise<readonly string[]>;
   readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
 }
 
@@ -99,11 +101,12 @@ export class MqttConnection {
     });
   }
 
-  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription */
+  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription; what `onSession` throws */
   static async open(options: ConnectionOptions): Promise<MqttConnection> {
     const connection = new MqttConnection(options);
     try {
       connection.#sessionPresent = (await connack(connection.#client)).sessionPresent;
+      await connection.#unsubscribe(await options.onSession(connection.#sessionPresent));
       await connection.#subscribe(options.source.topics);
       return connection;
     } catch (error) {
@@ -133,6 +136,15 @@ export class MqttConnection {
   /** Ends it at once. */
   destroy(): void {
     this.#client.end(true);
+  }
+
+  async #unsubscribe(topics: readonly string[]): Promise<void> {
+    if (topics.length === 0) return;
+    try {
+      await this.#client.unsubscribeAsync([...topics]);
+    } catch (error) {
+      throw new ConnectionRefused(messageOf(error), 'other');
+    }
   }
 
   async #subscribe(topics: readonly string[]): Promise<void> {
