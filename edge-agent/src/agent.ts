@@ -75,7 +75,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
     remake: (entry) => remakeShipment(entry, shipping),
     isLogDrained: () => pump.isAtEnd,
-    openStore: () => openStore(config.store, proof),
+    openStore: (mayCreate) => openStore(config.store, { ...proof, mayCreate }),
     onConfirmed: () => {
       pump.wake();
       publisher.wake();

@@ -51,8 +51,11 @@ export interface ShipperOptions {
   readonly outbox: Outbox;
   /** Makes a shipment again whose file is damaged. */
   readonly remake: (entry: OutboxEntry) => Promise<OutboxEntry>;
-  /** Opens the store and proves it; called again until it succeeds. */
-  readonly openStore: () => Promise<Store>;
+  /**
+   * Opens the store and proves it; called again until it succeeds, and after what does not heal by itself: then a folder
+   * that is gone is not made anew.
+   */
+  readonly openStore: (mayCreate: boolean) => Promise<Store>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -74,6 +77,7 @@ export class Shipper {
   readonly #rate: ByteRate;
   readonly #trouble = new Trouble();
   #store: Store | undefined;
+  #wasOpened = false;
   #state: ShipperState = { storeReachable: false, problem: undefined, lastConfirmedMs: undefined };
 
   constructor(options: ShipperOptions) {
@@ -105,7 +109,7 @@ export class Shipper {
   /** Opens the store once, at the start, so that what can never work is said while the operator looks. */
   async #tryStore(): Promise<void> {
     try {
-      this.#store = await this.#options.openStore();
+      await this.#openStore();
       this.#recover();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -147,9 +151,9 @@ export class Shipper {
 
   /** One upload per lane and table. Returns what went wrong, if anything did. */
   async #shipOnce(): Promise<Failure | undefined> {
-    const { outbox, openStore } = this.#options;
+    const { outbox } = this.#options;
     try {
-      const store = (this.#store ??= await openStore());
+      const store = await this.#openStore();
       const due = planUploads(outbox.entries, this.#rate.uploadsMax ?? uploadsMax);
       const uploads = due.map((entry) => this.#ship(store, entry));
       const failed = (await Promise.allSettled(uploads)).find((result) => result.status === 'rejected');
@@ -176,6 +180,12 @@ export class Shipper {
     metrics.shippedBytes.inc(bytes);
     this.#state = { ...this.#state, lastConfirmedMs: clock.nowMs() };
     onConfirmed();
+  }
+
+  async #openStore(): Promise<Store> {
+    this.#store ??= await this.#options.openStore(!this.#wasOpened);
+    this.#wasOpened = true;
+    return this.#store;
   }
 
   /** The next attempt opens it anew: with the credentials and the names that hold then. */
