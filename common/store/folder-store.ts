@@ -176,6 +176,7 @@ export class FolderStore implements Store {
   }
 
   async #makeDirectory(path: string): Promise<void> {
+    await this.#requireThere();
     // A directory that is gone may be one that we took for durable.
     this.#syncedDirectories.clear();
     try {
