@@ -210,6 +210,7 @@ async function prepareAgent(
   const program = new Supervised(owner, {
     name,
     start: () => startNode(owner, edgeProgram, ['run', '--config', configPath], { env: clock?.env ?? {} }),
+    startedText: '"collecting"',
     outputPath: join(dir, `${name}.out`),
   });
   const statusUrl = `http://127.0.0.1:${statusPort}/status`;
@@ -232,6 +233,7 @@ async function prepareTsdb(owner: Owner, { dir, store }: PlantOptions, number: n
   const program = new Supervised(owner, {
     name,
     start: () => startNode(owner, tsdbProgram, ['serve', '--config', configPath]),
+    startedText: '"answering"',
     outputPath: join(dir, `${name}.out`),
   });
   return { program, dataDir, url: `http://127.0.0.1:${port}` };
