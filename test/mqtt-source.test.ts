@@ -3,7 +3,9 @@
  * holds the pinned version of mqtt.js to the internals that `mqtt-connection.ts` relies on.
  */
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -30,6 +32,8 @@ class HeldLog {
   readonly blocks: { texts: string[]; settle: (failure?: Failure) => void }[] = [];
   isHolding = true;
   afterAppend: () => void = () => undefined;
+  /** There is a session; its messages come any moment. */
+  beforeSubscribing: () => void = () => undefined;
   readonly #real: EdgeLog | undefined;
 
   constructor(real?: EdgeLog) {
@@ -50,6 +54,7 @@ class HeldLog {
   }
 
   setSubscribed(session: string, filters: readonly string[]): Promise<void> {
+    this.beforeSubscribing();
     return this.#real?.setSubscribed(session, filters) ?? Promise.resolve();
   }
 
@@ -177,6 +182,7 @@ test('an acknowledgement never crosses to another connection', options, async (c
       ...{ source: sourceConfig(proxy.port), protocolVersion: 5, connectTimeoutMs: 5_000 },
       onNewSession: () => undefined,
       onSession: () => Promise.resolve([]),
+      signal: new AbortController().signal,
       onArrival: (_, arrival) => {
         arrivals.push(arrival);
         arrival.proceed();
@@ -294,4 +300,46 @@ test('a broker that is away is waited for', options, async (context) => {
   await connected(source);
   await publish(after.url, ['back']);
   await waitFor('the message', () => held.texts.includes('back'));
+});
+
+test(
+  'intake that closes while a connection is opened: it is given up, and the session comes later',
+  { skip: skipWithoutMosquitto() },
+  async (context) => {
+    const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
+    const session = await mqtt.connectAsync(broker.url, { clientId: 'varve-test', clean: false });
+    await session.subscribeAsync('plant/#', { qos: 1 });
+    await session.endAsync();
+    // More than the broker sends without an acknowledgement.
+    const texts = Array.from({ length: 3_000 }, (_, index) => String(index));
+    await publish(broker.url, texts);
+    const { held, intake } = startSource(context, broker.port);
+    held.release();
+    const closed = new Promise<void>((resolve) => {
+      held.beforeSubscribing = () => {
+        intake.stop('for a moment');
+        resolve();
+      };
+    });
+    await closed;
+    held.beforeSubscribing = () => undefined;
+    await systemClock.sleep(500);
+    assert(held.texts.length < texts.length);
+    intake.resume();
+    await waitFor('the messages', () => new Set(held.texts).size === texts.length);
+  },
+);
+
+test('a broker that does not answer holds up nobody who stops', async (context) => {
+  const silent = createServer();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  context.after(() => silent.close());
+  const connected = once(silent, 'connection');
+  const { stop } = startSource(context, (silent.address() as AddressInfo).port);
+  const [socket] = (await connected) as [Socket];
+  context.after(() => socket.destroy());
+  const startedMs = systemClock.monotonicMs();
+  await stop();
+  assert(systemClock.monotonicMs() - startedMs < 5_000);
 });

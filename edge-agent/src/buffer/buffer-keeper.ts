@@ -119,8 +119,9 @@ export class BufferKeeper {
       if (this.#usage.isDiskFull) await reserve.giveUp();
       const relief = planRelief(this.#usage, limits, this.#relief.state);
       const isDropped = relief.state === 'dropping' && (await this.#drop(relief));
-      // With nothing left to drop, only shipping makes room.
-      this.#apply(relief.state === 'dropping' && !isDropped ? { ...relief, state: 'stopped' } : relief);
+      // With nothing left to drop, only shipping makes room. Sources that stopped for that wait until there is clearly some.
+      const mustStop = relief.state === 'dropping' && (!isDropped || this.#relief.state === 'stopped');
+      this.#apply(mustStop ? { ...relief, state: 'stopped' } : relief);
       if (!isDropped || signal.aborted) break;
     }
     // All is shipped, and there is no room yet: what is left is kept for convenience only.

@@ -49,6 +49,11 @@ export interface ConnectionOptions {
   /** Before subscribing. Resolves to the filters that the session is to give up. */
   readonly onSession: (sessionPresent: boolean) => Promise<readonly string[]>;
   readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
+  /**
+   * Gives up opening it. A session's messages come before the answer to the subscription, which is never read while nobody
+   * takes them.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** Tells mqtt.js not to acknowledge. It never leaves this file. */
@@ -104,14 +109,20 @@ export class MqttConnection {
   /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription; what `onSession` throws */
   static async open(options: ConnectionOptions): Promise<MqttConnection> {
     const connection = new MqttConnection(options);
+    const giveUp = () => connection.destroy();
+    options.signal.addEventListener('abort', giveUp);
     try {
+      options.signal.throwIfAborted();
       connection.#sessionPresent = (await connack(connection.#client)).sessionPresent;
       await connection.#unsubscribe(await options.onSession(connection.#sessionPresent));
       await connection.#subscribe(options.source.topics);
       return connection;
     } catch (error) {
       connection.destroy();
+      if (options.signal.aborted) throw new ConnectionRefused('given up', 'other');
       throw error;
+    } finally {
+      options.signal.removeEventListener('abort', giveUp);
     }
   }
 

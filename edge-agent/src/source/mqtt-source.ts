@@ -139,10 +139,15 @@ export class MqttSource {
     const { clock, random, intake } = this.#options;
     let attempt = 0;
     let connection: MqttConnection | undefined;
-    const forget = intake.onStop(() => connection?.destroy());
+    let opening = new AbortController();
+    const forget = intake.onStop(() => {
+      opening.abort();
+      connection?.destroy();
+    });
     while (!signal.aborted) {
       if (!intake.isOpen) await this.#waitForRoom(signal);
-      connection = await this.#connect();
+      opening = new AbortController();
+      connection = await this.#connect(AbortSignal.any([signal, opening.signal]));
       if (!intake.isOpen) connection?.destroy();
       // While the log takes nothing, the broker is not asked for the same messages twice a second.
       if (connection && !this.#storing.isThere) attempt = 0;
@@ -160,7 +165,7 @@ export class MqttSource {
     await intake.whenOpen(signal);
   }
 
-  async #connect(): Promise<MqttConnection | undefined> {
+  async #connect(signal: AbortSignal): Promise<MqttConnection | undefined> {
     const protocolVersion = this.#protocolVersion;
     try {
       const connection = await MqttConnection.open({
@@ -170,6 +175,7 @@ export class MqttSource {
         onNewSession: () => this.#redeliveries.clear(),
         onSession: (sessionPresent) => this.#subscriptions.begin(sessionPresent),
         onArrival: (from, arrival) => this.#take(from, arrival),
+        signal,
       });
       const { sessionPresent } = connection;
       this.#state = this.#describe({ connected: true, sessionPresent, lastError: undefined });
@@ -177,6 +183,7 @@ export class MqttSource {
       return connection;
     } catch (error) {
       if (!(error instanceof ConnectionRefused || error instanceof Failure)) throw error;
+      if (signal.aborted) return undefined;
       this.#lost(messageOf(error));
       if (error instanceof ConnectionRefused)
         this.#protocolVersion = planProtocolVersion(protocolVersion, error.refusal);
