@@ -343,3 +343,12 @@ test('a broker that does not answer holds up nobody who stops', async (context) 
   await stop();
   assert(systemClock.monotonicMs() - startedMs < 5_000);
 });
+
+test('who stops while the intake is closed stops', { skip: skipWithoutMosquitto() }, async (context) => {
+  const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
+  const { source, intake, stop } = startSource(context, broker.port);
+  await waitFor('the connection', () => source.state().connected);
+  intake.stop('for good');
+  await waitFor('the source to leave', () => source.state().lastError === 'stopped: for good');
+  await stop();
+});

@@ -108,19 +108,23 @@ export class MqttConnection {
 
   /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription; what `onSession` throws */
   static async open(options: ConnectionOptions): Promise<MqttConnection> {
+    // Before there is a stream, mqtt.js cannot be ended.
+    if (options.signal.aborted) throw new ConnectionRefused('given up', 'other');
     const connection = new MqttConnection(options);
-    const giveUp = () => connection.destroy();
+    let isGivenUp = false as boolean;
+    const giveUp = () => {
+      isGivenUp = true;
+      connection.destroy();
+    };
     options.signal.addEventListener('abort', giveUp);
     try {
-      options.signal.throwIfAborted();
       connection.#sessionPresent = (await connack(connection.#client)).sessionPresent;
       await connection.#unsubscribe(await options.onSession(connection.#sessionPresent));
       await connection.#subscribe(options.source.topics);
       return connection;
     } catch (error) {
       connection.destroy();
-      if (options.signal.aborted) throw new ConnectionRefused('given up', 'other');
-      throw error;
+      throw isGivenUp ? new ConnectionRefused('given up', 'other') : error;
     } finally {
       options.signal.removeEventListener('abort', giveUp);
     }
