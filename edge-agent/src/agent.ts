@@ -16,6 +16,7 @@ import { openStore } from '@varve/common/store/open-store.js';
 import { shareBytes } from './buffer/buffer-config.js';
 import { BufferKeeper } from './buffer/buffer-keeper.js';
 import { Evictor } from './buffer/evictor.js';
+import { fitToDisk } from './buffer/fit-to-disk.js';
 import { IntakeGate } from './buffer/intake-gate.js';
 import { reportDiskFull } from './buffer/report-disk-full.js';
 import { ReserveFile } from './buffer/reserve-file.js';
@@ -24,7 +25,7 @@ import type { EdgeConfig } from './config.js';
 import { Router } from './decode/router.js';
 import { ParquetEncoder } from './encode/parquet-encoder.js';
 import { countedLog } from './log/counted-log.js';
-import { nameEpoch, startEdgeLog } from './log/start-edge-log.js';
+import { makeDataDir, nameEpoch, startEdgeLog } from './log/start-edge-log.js';
 import { createEdgeMetrics } from './metrics.js';
 import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
@@ -54,6 +55,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const newEpoch = nameEpoch(startedMs, randomUUID().slice(0, 8));
   const bounds = shareBytes(config.buffer);
   const intake = new IntakeGate();
+  await makeDataDir(dataDir);
+  const limits = await fitToDisk(config.buffer, dataDir);
   const opened = await startEdgeLog({ dataDir, agent, newEpoch, bounds });
   const log = reportDiskFull(countedLog(opened, metrics), (message) => intake.reportDiskFull(message));
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
@@ -72,7 +75,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
     remake: (entry) => remakeShipment(entry, shipping),
     isLogDrained: () => pump.isAtEnd,
-    openStore: () => openStore(config.store, proof),
+    openStore: (mayCreate) => openStore(config.store, { ...proof, mayCreate }),
     onConfirmed: () => {
       pump.wake();
       publisher.wake();
@@ -96,7 +99,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   });
   const keeper: BufferKeeper = new BufferKeeper({
     ...{ dataDir, log, pump, outbox, intake, evictor, clock, logger },
-    limits: config.buffer,
+    limits,
     reserve: new ReserveFile(dataDir),
     onRoom: () => pump.wake(),
   });

@@ -20,7 +20,7 @@ import {
 import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import { bufferSchema, type BufferLimits } from './buffer/buffer-config.js';
+import { bufferSchema, type BufferConfig } from './buffer/buffer-config.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
 import { lossesTable } from './ship/losses-batch.js';
@@ -82,7 +82,7 @@ export interface EdgeConfig {
     readonly schedule: string | undefined;
   };
   readonly group: GroupLimits;
-  readonly buffer: BufferLimits;
+  readonly buffer: BufferConfig;
   readonly listen: ListenAddress;
 }
 

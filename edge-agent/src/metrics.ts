@@ -18,6 +18,10 @@ export function createEdgeMetrics(registry: Registry) {
       'messages_duplicate_total',
       'Messages that came again and were in the log already',
     ),
+    messagesUnwanted: counter(
+      'messages_unwanted_total',
+      'Messages of topics that are no longer configured, let go when a session brought them',
+    ),
     deadLetters: new Counter({
       name: 'varve_edge_dead_letters_total',
       help: 'Messages that no stream could read, by reason',

@@ -64,9 +64,14 @@ function sizeReason({ bytes }: BufferUsage, { bytesMax }: BufferLimits, share: n
 
 function freeReason(usage: BufferUsage, { keepFreeBytes }: BufferLimits, share: number): string | undefined {
   const freeBytes = usage.freeBytes + usage.reusableBytes;
-  const resumeBytes = share === resumeShare ? resumeFreeBytes : 0;
-  if (freeBytes >= keepFreeBytes * (1 + share) + resumeBytes) return undefined;
+  const wantedBytes = share === resumeShare ? freeBytesToResume(keepFreeBytes) : keepFreeBytes * (1 + share);
+  if (freeBytes >= wantedBytes) return undefined;
   return `the disk has ${megabytes(freeBytes)} free of buffer.keep_free ${megabytes(keepFreeBytes)}`;
+}
+
+/** What must be free before reading that stopped resumes. */
+export function freeBytesToResume(keepFreeBytes: number): number {
+  return keepFreeBytes * (1 + resumeShare) + resumeFreeBytes;
 }
 
 function ageReason(usage: BufferUsage, { ageMaxMs }: BufferLimits, share: number): string | undefined {
@@ -85,7 +90,8 @@ export function roomBytes(usage: BufferUsage, limits: BufferLimits): number {
   return Math.max(0, Math.min(bySize, byDisk));
 }
 
-function megabytes(bytes: number): string {
+/** For people. */
+export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 

@@ -16,6 +16,7 @@ export function reportDiskFull(log: EdgeLog, report: (message: string) => void):
     append: (blocks) => watch(log.append(blocks)),
     stage: (request) => watch(log.stage(request)),
     confirm: (outboxId) => watch(log.confirm(outboxId)),
+    setSubscribed: (session, filters) => watch(log.setSubscribed(session, filters)),
     evict: (request) => watch(log.evict(request)),
   };
 }

@@ -170,6 +170,12 @@ export interface EdgeLog {
 
   sizes(waitingFromSeq: number): Promise<LogSizes>;
 
+  /** Topic filters of a broker's session, as last set. */
+  subscribed(session: string): Promise<string[]>;
+
+  /** Durable when it resolves. */
+  setSubscribed(session: string, filters: readonly string[]): Promise<void>;
+
   close(): Promise<void>;
 }
 

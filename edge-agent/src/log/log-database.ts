@@ -145,6 +145,8 @@ const statementTexts = {
   pageSize: 'PRAGMA page_size',
   pageCount: 'PRAGMA page_count',
   freePages: 'PRAGMA freelist_count',
+  readMeta: 'SELECT value FROM meta WHERE key = ?',
+  writeMeta: 'INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
 } as const;
 
 export type Statements<Name extends string> = Readonly<Record<Name, Database.Statement>>;

@@ -31,5 +31,7 @@ serveCalls(parentPort, {
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
   sizes: (waitingFromSeq: number) => opened().sizes(waitingFromSeq),
+  subscribed: (session: string) => opened().subscribed(session),
+  setSubscribed: (session: string, filters: readonly string[]) => opened().setSubscribed(session, filters),
   close: () => opened().close(),
 });

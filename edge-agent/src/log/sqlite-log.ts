@@ -200,6 +200,16 @@ export class SqliteLog {
     };
   }
 
+  subscribed(session: string): string[] {
+    const read = () => this.#statements.readMeta.pluck().get(subscribedKey(session));
+    const value = asFailures(read) as string | undefined;
+    return value === undefined ? [] : (JSON.parse(value) as string[]);
+  }
+
+  setSubscribed(session: string, filters: readonly string[]): void {
+    asFailures(() => this.#statements.writeMeta.run(subscribedKey(session), JSON.stringify(filters)));
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -258,6 +268,11 @@ export class SqliteLog {
     this.#ledger.add(oldestDeadLetters.all({ whenMs, count: surplus }) as Loss[]);
     return dropOldestDeadLetters.run(surplus).changes;
   }
+}
+
+/** In table `meta`, one row for each session there ever was: a few. */
+function subscribedKey(session: string): string {
+  return `subscribed ${session}`;
 }
 
 function boundedLetter(letter: DeadLetter): DeadLetter {

@@ -21,7 +21,7 @@ export interface EdgeLogOptions {
 
 /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
 export async function startEdgeLog({ dataDir, ...options }: EdgeLogOptions): Promise<EdgeLog> {
-  await makeDirectory(dataDir);
+  await makeDataDir(dataDir);
   const workerData: SqliteLogOptions = { path: join(dataDir, 'edge.sqlite'), ...options };
   const thread = new WorkerCaller(
     new Worker(new URL('./log-worker.js', import.meta.url), { workerData, resourceLimits }),
@@ -54,6 +54,8 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
     sizes: (waitingFromSeq) => thread.call('sizes', [waitingFromSeq]) as Promise<LogSizes>,
+    subscribed: (session) => thread.call('subscribed', [session]) as Promise<string[]>,
+    setSubscribed: (session, filters) => thread.call('setSubscribed', [session, filters]) as Promise<void>,
     async close() {
       await thread.call('close', []);
       await thread.terminate();
@@ -61,7 +63,8 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
   };
 }
 
-async function makeDirectory(path: string): Promise<void> {
+/** If it is not there yet. @throws Failure `config_invalid` */
+export async function makeDataDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {

@@ -14,6 +14,7 @@
 import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Router } from '../decode/router.js';
 import type { EdgeLog, LogRange } from '../log/edge-log.js';
+import { Trouble } from '../trouble.js';
 import { Turns } from '../turns.js';
 import { Wakeup } from '../wakeup.js';
 import { LaneReader } from './lane-reader.js';
@@ -54,6 +55,7 @@ export class Pump {
   readonly #backlog: LaneReader;
   /** Of the backlog; what the log holds, and what was jumped over since. */
   #ranges: readonly LogRange[];
+  readonly #trouble = new Trouble();
   #isAtEnd = false;
 
   constructor(options: PumpOptions) {
@@ -115,10 +117,11 @@ export class Pump {
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (isFailure(error, 'disk_full')) this.#options.onDiskFull(error.message);
-        this.#options.logger.error(
-          { err: error, hint: error.hint },
-          'no shipments can be made; trying again',
-        );
+        if (this.#trouble.begins(error))
+          this.#options.logger.error(
+            { err: error, hint: error.hint },
+            'no shipments can be made; trying again',
+          );
         this.#startOver();
         await this.#options.clock.sleep(retryMs, signal);
       }
@@ -216,6 +219,7 @@ export class Pump {
       nextSeq: isLive ? reader.nextSeq : this.#live.unstagedSeq,
       backlog: isLive ? this.#ranges : advanceRanges(this.#ranges, reader.nextSeq),
     });
+    if (this.#trouble.ends()) this.#options.logger.info('shipments are made again');
     reader.closeWindow();
     if (isLive) reader.goTo(Math.max(reader.nextSeq, nextSeq));
     else this.#advanceBacklog();

@@ -46,7 +46,14 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
   /** The broker has no session of ours: packet identifiers begin anew. Before any message of the new one. */
   readonly onNewSession: () => void;
+  /** Before subscribing. Resolves to the filters that the session is to give up. */
+  readonly onSession: (sessionPresent: boolean) => Promise<readonly string[]>;
   readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
+  /**
+   * Gives up opening it. A session's messages come before the answer to the subscription, which is never read while nobody
+   * takes them.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** Tells mqtt.js not to acknowledge. It never leaves this file. */
@@ -99,16 +106,27 @@ export class MqttConnection {
     });
   }
 
-  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription */
+  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription; what `onSession` throws */
   static async open(options: ConnectionOptions): Promise<MqttConnection> {
+    // Before there is a stream, mqtt.js cannot be ended.
+    if (options.signal.aborted) throw new ConnectionRefused('given up', 'other');
     const connection = new MqttConnection(options);
+    let isGivenUp = false as boolean;
+    const giveUp = () => {
+      isGivenUp = true;
+      connection.destroy();
+    };
+    options.signal.addEventListener('abort', giveUp);
     try {
       connection.#sessionPresent = (await connack(connection.#client)).sessionPresent;
+      await connection.#unsubscribe(await options.onSession(connection.#sessionPresent));
       await connection.#subscribe(options.source.topics);
       return connection;
     } catch (error) {
       connection.destroy();
-      throw error;
+      throw isGivenUp ? new ConnectionRefused('given up', 'other') : error;
+    } finally {
+      options.signal.removeEventListener('abort', giveUp);
     }
   }
 
@@ -133,6 +151,15 @@ export class MqttConnection {
   /** Ends it at once. */
   destroy(): void {
     this.#client.end(true);
+  }
+
+  async #unsubscribe(topics: readonly string[]): Promise<void> {
+    if (topics.length === 0) return;
+    try {
+      await this.#client.unsubscribeAsync([...topics]);
+    } catch (error) {
+      throw new ConnectionRefused(messageOf(error), 'other');
+    }
   }
 
   async #subscribe(topics: readonly string[]): Promise<void> {

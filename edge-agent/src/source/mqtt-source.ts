@@ -14,6 +14,7 @@ import type { EdgeLog } from '../log/edge-log.js';
 import { isEvicted, readBlock } from '../log/block.js';
 import { GroupCommitter } from '../log/group-committer.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { Trouble } from '../trouble.js';
 import {
   ConnectionRefused,
   MqttConnection,
@@ -22,6 +23,7 @@ import {
   type ProtocolVersion,
 } from './mqtt-connection.js';
 import { fingerprint, RedeliveryFilter } from './redelivery.js';
+import { Subscriptions } from './subscriptions.js';
 
 const pendingMessagesMax = 10_000;
 const pendingBytesMax = 16_000_000;
@@ -42,7 +44,7 @@ export interface SourceState {
 export interface MqttSourceOptions {
   readonly config: SourceConfig;
   readonly limits: GroupLimits;
-  readonly log: Pick<EdgeLog, 'append' | 'opened' | 'read'>;
+  readonly log: Pick<EdgeLog, 'append' | 'opened' | 'read' | 'subscribed' | 'setSubscribed'>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -67,6 +69,8 @@ export class MqttSource {
   readonly #logger: Logger;
   readonly #committer: GroupCommitter<Ticket>;
   readonly #redeliveries = new RedeliveryFilter();
+  readonly #storing = new Trouble();
+  readonly #subscriptions: Subscriptions;
   #held: (() => void)[] = [];
   #protocolVersion: ProtocolVersion = 5;
   #state: SourceState;
@@ -75,6 +79,7 @@ export class MqttSource {
     this.#options = options;
     const { config, limits, log, clock, logger } = options;
     this.#logger = logger.child({ source: config.name, broker: config.brokerName });
+    this.#subscriptions = new Subscriptions(log, config);
     this.#committer = new GroupCommitter<Ticket>({
       log,
       source: config.name,
@@ -100,6 +105,7 @@ export class MqttSource {
   /** Receives until `signal` aborts; then stops reading, makes durable and acknowledges what came, and disconnects. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#recall();
+    await this.#subscriptions.recall();
     const committing = new AbortController();
     const committed = this.#committer.run(committing.signal);
     // Also after a fault: a committer that waits for messages would keep the process alive.
@@ -133,12 +139,18 @@ export class MqttSource {
     const { clock, random, intake } = this.#options;
     let attempt = 0;
     let connection: MqttConnection | undefined;
-    const forget = intake.onStop(() => connection?.destroy());
+    let opening = new AbortController();
+    const forget = intake.onStop(() => {
+      opening.abort();
+      connection?.destroy();
+    });
     while (!signal.aborted) {
       if (!intake.isOpen) await this.#waitForRoom(signal);
-      connection = await this.#connect();
+      opening = new AbortController();
+      connection = await this.#connect(AbortSignal.any([signal, opening.signal]));
       if (!intake.isOpen) connection?.destroy();
-      if (connection) attempt = 0;
+      // While the log takes nothing, the broker is not asked for the same messages twice a second.
+      if (connection && !this.#storing.isThere) attempt = 0;
       if (connection) await untilClosed(connection, signal, (reason) => this.#lost(reason));
       await clock.sleep(planBackoffMs(++attempt, reconnectBackoff, random()), signal);
     }
@@ -153,7 +165,7 @@ export class MqttSource {
     await intake.whenOpen(signal);
   }
 
-  async #connect(): Promise<MqttConnection | undefined> {
+  async #connect(signal: AbortSignal): Promise<MqttConnection | undefined> {
     const protocolVersion = this.#protocolVersion;
     try {
       const connection = await MqttConnection.open({
@@ -161,7 +173,9 @@ export class MqttSource {
         protocolVersion,
         connectTimeoutMs,
         onNewSession: () => this.#redeliveries.clear(),
+        onSession: (sessionPresent) => this.#subscriptions.begin(sessionPresent),
         onArrival: (from, arrival) => this.#take(from, arrival),
+        signal,
       });
       const { sessionPresent } = connection;
       this.#state = this.#describe({ connected: true, sessionPresent, lastError: undefined });
@@ -169,6 +183,7 @@ export class MqttSource {
       return connection;
     } catch (error) {
       if (!(error instanceof ConnectionRefused || error instanceof Failure)) throw error;
+      if (signal.aborted) return undefined;
       this.#lost(messageOf(error));
       if (error instanceof ConnectionRefused)
         this.#protocolVersion = planProtocolVersion(protocolVersion, error.refusal);
@@ -190,6 +205,12 @@ export class MqttSource {
     // Not read on: this connection is being given up, and the broker keeps the message.
     if (!intake.isOpen) return;
     metrics.messagesReceived.inc();
+    if (this.#subscriptions.isUnwanted(topic)) {
+      metrics.messagesUnwanted.inc();
+      this.#committer.join({ connection, packetId, isNew: false });
+      proceed();
+      return;
+    }
     const print = packetId === 0 ? undefined : fingerprint(topic, payload);
     if (print && isRepeated && this.#redeliveries.knows(packetId, print)) {
       metrics.messagesDuplicate.inc();
@@ -208,7 +229,9 @@ export class MqttSource {
 
   #acknowledge(tickets: readonly Ticket[]): void {
     const { metrics, onDurable } = this.#options;
-    metrics.messagesDurable.inc(countNew(tickets));
+    const newCount = countNew(tickets);
+    metrics.messagesDurable.inc(newCount);
+    if (newCount > 0 && this.#storing.ends()) this.#logger.info('messages are stored again');
     for (const { connection, packetIds } of runsByConnection(tickets))
       metrics.messagesAcknowledged.inc(connection.acknowledge(packetIds));
     onDurable();
@@ -216,10 +239,11 @@ export class MqttSource {
   }
 
   #giveBack(failure: Failure, tickets: readonly Ticket[]): void {
-    this.#logger.error(
-      { err: failure, messages: tickets.length },
-      'messages could not be stored; the broker keeps them',
-    );
+    if (this.#storing.begins(failure))
+      this.#logger.error(
+        { err: failure, hint: failure.hint, messages: tickets.length },
+        'messages could not be stored; the broker keeps them',
+      );
     for (const { packetId } of tickets) this.#redeliveries.forget(packetId);
     // The broker sends unacknowledged messages again on a new connection only (MQTT 5.0 §4.4).
     for (const connection of new Set(tickets.map((ticket) => ticket.connection))) connection.destroy();
