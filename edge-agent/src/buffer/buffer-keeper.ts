@@ -43,6 +43,8 @@ export interface BufferKeeperOptions {
   readonly intake: IntakeGate;
   readonly evictor: Pick<Evictor, 'dropLowest' | 'dropOlder'>;
   readonly reserve: Pick<ReserveFile, 'hold' | 'giveUp'>;
+  /** Of the disk that the folder lies on; absent: asks the system. */
+  readonly freeBytes?: (path: string) => Promise<number>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** `mayStage` may have become true. */
@@ -125,7 +127,7 @@ export class BufferKeeper {
     if (this.mayStage() && !mightStage) onRoom();
     return {
       bytes: usedBytes + outbox.bytes,
-      freeBytes: await freeBytes(dataDir),
+      freeBytes: await (this.#options.freeBytes ?? freeBytes)(dataDir),
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
       nowMs: clock.nowMs(),

@@ -40,13 +40,19 @@ export interface Arrival {
   readonly proceed: () => void;
 }
 
+/** What a source needs of a connection. */
+export type SourceConnection = Pick<
+  MqttConnection,
+  'closed' | 'sessionPresent' | 'acknowledge' | 'end' | 'destroy'
+>;
+
 export interface ConnectionOptions {
   readonly source: SourceConfig;
   readonly protocolVersion: ProtocolVersion;
   readonly connectTimeoutMs: number;
   /** The broker has no session of ours: packet identifiers begin anew. Before any message of the new one. */
   readonly onNewSession: () => void;
-  readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
+  readonly onArrival: (connection: SourceConnection, arrival: Arrival) => void;
 }
 
 /** Tells mqtt.js not to acknowledge. It never leaves this file. */

@@ -19,7 +19,9 @@ import {
   MqttConnection,
   planProtocolVersion,
   type Arrival,
+  type ConnectionOptions,
   type ProtocolVersion,
+  type SourceConnection,
 } from './mqtt-connection.js';
 import { fingerprint, RedeliveryFilter } from './redelivery.js';
 
@@ -47,6 +49,8 @@ export interface MqttSourceOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  /** Absent: over the network. */
+  readonly connect?: (options: ConnectionOptions) => Promise<SourceConnection>;
   /** Closed: messages are not taken, and the connection is given up until it opens. */
   readonly intake: IntakeGate;
   /** New messages are durable. */
@@ -55,7 +59,7 @@ export interface MqttSourceOptions {
 
 /** What is owed to the broker for one message. */
 interface Ticket {
-  readonly connection: MqttConnection;
+  readonly connection: SourceConnection;
   /** 0: nothing. */
   readonly packetId: number;
   /** False for a message that the log had already. */
@@ -132,7 +136,7 @@ export class MqttSource {
   async #receive(signal: AbortSignal, drain: () => Promise<void>): Promise<void> {
     const { clock, random, intake } = this.#options;
     let attempt = 0;
-    let connection: MqttConnection | undefined;
+    let connection: SourceConnection | undefined;
     const forget = intake.onStop(() => connection?.destroy());
     while (!signal.aborted) {
       if (!intake.isOpen) await this.#waitForRoom(signal);
@@ -153,10 +157,11 @@ export class MqttSource {
     await intake.whenOpen(signal);
   }
 
-  async #connect(): Promise<MqttConnection | undefined> {
+  async #connect(): Promise<SourceConnection | undefined> {
     const protocolVersion = this.#protocolVersion;
     try {
-      const connection = await MqttConnection.open({
+      const open = this.#options.connect ?? ((options) => MqttConnection.open(options));
+      const connection = await open({
         source: this.#options.config,
         protocolVersion,
         connectTimeoutMs,
@@ -185,7 +190,7 @@ export class MqttSource {
     this.#state = wasConnected ? next : { ...next, sinceMs: this.#state.sinceMs };
   }
 
-  #take(connection: MqttConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
+  #take(connection: SourceConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
     const { clock, metrics, intake } = this.#options;
     // Not read on: this connection is being given up, and the broker keeps the message.
     if (!intake.isOpen) return;
@@ -260,7 +265,7 @@ export function planGroupMessagesMax(
 
 /** Resolves when the connection is over – saying why – or `signal` aborts. */
 async function untilClosed(
-  connection: MqttConnection,
+  connection: SourceConnection,
   signal: AbortSignal,
   onClosed: (reason: string) => void,
 ) {
@@ -282,8 +287,10 @@ function countNew(tickets: readonly Ticket[]): number {
 }
 
 /** Neighbouring tickets of one connection together, in order. */
-function runsByConnection(tickets: readonly Ticket[]): { connection: MqttConnection; packetIds: number[] }[] {
-  const runs: { connection: MqttConnection; packetIds: number[] }[] = [];
+function runsByConnection(
+  tickets: readonly Ticket[],
+): { connection: SourceConnection; packetIds: number[] }[] {
+  const runs: { connection: SourceConnection; packetIds: number[] }[] = [];
   for (const { connection, packetId } of tickets) {
     if (packetId === 0) continue;
     const run = runs.at(-1);
