@@ -192,8 +192,11 @@ export class MqttSource {
 
   #take(connection: SourceConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
     const { clock, metrics, intake } = this.#options;
-    // Not read on: this connection is being given up, and the broker keeps the message.
-    if (!intake.isOpen) return;
+    // Not taken: the broker keeps it, and sends it on the next connection only. This one may be just being opened.
+    if (!intake.isOpen) {
+      connection.destroy();
+      return;
+    }
     metrics.messagesReceived.inc();
     const print = packetId === 0 ? undefined : fingerprint(topic, payload);
     if (print && isRepeated && this.#redeliveries.knows(packetId, print)) {
@@ -225,7 +228,8 @@ export class MqttSource {
       { err: failure, messages: tickets.length },
       'messages could not be stored; the broker keeps them',
     );
-    for (const { packetId } of tickets) this.#redeliveries.forget(packetId);
+    // Not those that the log has had before: they came again, and will once more.
+    for (const { packetId, isNew } of tickets) if (isNew) this.#redeliveries.forget(packetId);
     // The broker sends unacknowledged messages again on a new connection only (MQTT 5.0 §4.4).
     for (const connection of new Set(tickets.map((ticket) => ticket.connection))) connection.destroy();
     this.#readOn();
