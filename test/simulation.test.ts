@@ -20,7 +20,7 @@ const {
   VARVE_SIMULATION_FIRST: firstText = '1',
 } = process.env;
 const processes = 2;
-/** Of each fault that is planted; every one has been found within 200. */
+/** Of each fault that is planted; every one is found within 400. */
 const plantedSeedsMax = 600;
 /** A run this long must have seen everything there is to see, in at least one schedule of so many. */
 const seenOnceIn = 500;

@@ -41,10 +41,10 @@ export function chooseProfile(random: Random): Profile {
     choices[Math.floor(random() * choices.length)] ?? choices[0];
   const sometimes = (chance: number): number => (random() < 0.5 ? chance : 0);
   // Most faults need little to show; some need a backlog.
-  const isLong = random() < 0.15;
+  const isLong = random() < 0.07;
   return {
-    messages: isLong ? wholeBetween(random, 12, 40) : wholeBetween(random, 2, 12),
-    troubledSteps: isLong ? wholeBetween(random, 100, 300) : wholeBetween(random, 20, 120),
+    messages: isLong ? wholeBetween(random, 12, 40) : wholeBetween(random, 2, 9),
+    troubledSteps: isLong ? wholeBetween(random, 100, 300) : wholeBetween(random, 15, 90),
     receiveMaximum: oneOf(1, 3, 8),
     groupMessages: oneOf(1, 3, 10),
     everyMs: oneOf(100, 1_000, 10_000),
