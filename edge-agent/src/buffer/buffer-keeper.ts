@@ -16,7 +16,7 @@ import { Wakeup } from '../wakeup.js';
 import type { Outbox } from '../ship/outbox.js';
 import type { Pump } from '../ship/pump.js';
 import { shareBytes, type BufferLimits } from './buffer-config.js';
-import { diskRoom } from './disk-room.js';
+import { diskRoom, type DiskRoom } from './disk-room.js';
 import type { Evictor } from './evictor.js';
 import { FillRate } from './fill-rate.js';
 import type { IntakeGate } from './intake-gate.js';
@@ -44,6 +44,8 @@ export interface BufferKeeperOptions {
   readonly intake: IntakeGate;
   readonly evictor: Pick<Evictor, 'dropLowest' | 'dropOlder'>;
   readonly reserve: Pick<ReserveFile, 'hold' | 'giveUp'>;
+  /** Of the disk that the folder lies on; absent: asks the system. */
+  readonly diskRoom?: (path: string) => Promise<Pick<DiskRoom, 'freeBytes'>>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** `mayStage` may have become true. */
@@ -140,7 +142,7 @@ export class BufferKeeper {
     if (this.mayStage() && !mightStage) onRoom();
     return {
       bytes: usedBytes + outbox.bytes,
-      freeBytes: (await diskRoom(dataDir)).freeBytes,
+      freeBytes: (await (this.#options.diskRoom ?? diskRoom)(dataDir)).freeBytes,
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
       nowMs: clock.nowMs(),

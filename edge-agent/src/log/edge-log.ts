@@ -163,6 +163,9 @@ export interface EdgeLog {
   /** The oldest ledger rows in no shipment. They stay as they are. */
   waitingLosses(): Promise<LedgerRow[]>;
 
+  /** The ledger rows of one shipment that the store has not confirmed. */
+  shippedLosses(outboxId: number): Promise<LedgerRow[]>;
+
   losses(): Promise<LossFacts>;
 
   /** The newest dead letters, newest first. */

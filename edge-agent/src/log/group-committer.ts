@@ -5,7 +5,8 @@
  * waited `delayMs`, or – while the disk is busy with the block before – as soon as that is done. 3. The log appends it; only
  * then `onDurable` hears of its messages, in the order they were added. Blocks never overtake each other.
  *
- * If the append fails, `onFailed` hears of it, and the block is gone: its messages were never acknowledged and come again.
+ * If the append fails, `onFailed` hears of it, and the block is gone, with everything that was added meanwhile: that may be
+ * the same messages, come again and joined to them. None was ever acknowledged, so all come again.
  */
 import type { Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
@@ -100,8 +101,16 @@ export class GroupCommitter<Ticket> {
     this.#committing = { messages: messageCount, bytes: bytes.length, tickets };
     const failure = await settle(log.append([{ source, messageCount, bytes }]));
     this.#committing = undefined;
-    if (failure) this.#options.onFailed(failure, tickets);
+    if (failure) this.#options.onFailed(failure, [...tickets, ...this.#giveUp()]);
     else this.#options.onDurable(tickets);
+  }
+
+  /** Empties the open block. Returns its tickets. */
+  #giveUp(): Ticket[] {
+    const tickets = this.#tickets;
+    this.#block.finish();
+    this.#tickets = [];
+    return tickets;
   }
 }
 

@@ -28,6 +28,7 @@ serveCalls(parentPort, {
   evict: (request: EvictRequest) => opened().evict(request),
   releaseRecent: () => opened().releaseRecent(),
   waitingLosses: () => opened().waitingLosses(),
+  shippedLosses: (outboxId: number) => opened().shippedLosses(outboxId),
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
   sizes: (waitingFromSeq: number) => opened().sizes(waitingFromSeq),

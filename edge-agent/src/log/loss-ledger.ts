@@ -29,6 +29,7 @@ const statementTexts = {
         last_ms = excluded.last_ms, last_reason = excluded.last_reason`,
   waitingCount: 'SELECT count(*) FROM losses WHERE outbox_id IS NULL',
   waiting: `SELECT ${rowColumns} FROM losses WHERE outbox_id IS NULL AND id > @afterId ORDER BY id LIMIT @limit`,
+  shipped: `SELECT ${rowColumns} FROM losses WHERE outbox_id = ? ORDER BY id`,
   ship: 'UPDATE losses SET outbox_id = @outboxId WHERE outbox_id IS NULL AND id <= @lastId',
   confirm: 'DELETE FROM losses WHERE outbox_id = ?',
   replace: `
@@ -72,6 +73,11 @@ export class LossLedger {
   /** Inside the transaction that stages their shipment. */
   ship(lastId: number, outboxId: number): void {
     this.#statements.ship.run({ lastId, outboxId });
+  }
+
+  /** What is in that shipment. */
+  shipped(outboxId: number): LedgerRow[] {
+    return this.#statements.shipped.all(outboxId) as LedgerRow[];
   }
 
   /** Inside the transaction that forgets the shipment. */

@@ -176,6 +176,10 @@ export class SqliteLog {
     return this.#ledger.waiting();
   }
 
+  shippedLosses(outboxId: number): LedgerRow[] {
+    return this.#ledger.shipped(outboxId);
+  }
+
   losses(): LossFacts {
     return { totals: this.#ledger.totals(), waitingRows: this.#ledger.waitingCount };
   }

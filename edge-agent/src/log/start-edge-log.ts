@@ -51,6 +51,7 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     evict: (request) => thread.call('evict', [request]) as Promise<void>,
     releaseRecent: () => thread.call('releaseRecent', []) as Promise<void>,
     waitingLosses: () => thread.call('waitingLosses', []) as Promise<LedgerRow[]>,
+    shippedLosses: (outboxId) => thread.call('shippedLosses', [outboxId]) as Promise<LedgerRow[]>,
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
     sizes: (waitingFromSeq) => thread.call('sizes', [waitingFromSeq]) as Promise<LogSizes>,

@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { readParquet } from 'parquet-wasm';
 import { systemClock } from '@varve/common/clock.js';
+import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { Router } from '../decode/router.js';
@@ -52,16 +53,25 @@ async function stageOne(context: TestContext) {
       packetId: 0,
     });
   sqlite.append([{ source: 'plant', messageCount: 10, bytes: block.finish() }]);
-  const log: Pick<EdgeLog, 'opened' | 'read' | 'sizes' | 'stage' | 'confirm' | 'replace' | 'waitingLosses'> =
-    {
-      opened: sqlite.state(),
-      sizes: () => Promise.resolve(sqlite.sizes(0)),
-      read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
-      waitingLosses: () => Promise.resolve(sqlite.waitingLosses()),
-      stage: (request) => Promise.resolve(sqlite.stage(request)),
-      confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
-      replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
-    };
+  type Unused =
+    | 'append'
+    | 'evict'
+    | 'releaseRecent'
+    | 'losses'
+    | 'deadLetters'
+    | 'subscribed'
+    | 'setSubscribed'
+    | 'close';
+  const log: Omit<EdgeLog, Unused> = {
+    opened: sqlite.state(),
+    sizes: () => Promise.resolve(sqlite.sizes(0)),
+    read: (fromSeq, bytesMax) => Promise.resolve(sqlite.read(fromSeq, bytesMax)),
+    waitingLosses: () => Promise.resolve(sqlite.waitingLosses()),
+    shippedLosses: (id) => Promise.resolve(sqlite.shippedLosses(id)),
+    stage: (request) => Promise.resolve(sqlite.stage(request)),
+    confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
+    replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
+  };
   const outbox = await Outbox.open(directory, log, 1e9);
   const encoder = {
     encode: (...[columns, metadata, path]: [...Parameters<typeof encodeShipment>, string]) => {
@@ -115,6 +125,49 @@ test('a shipment whose file is damaged is made again from the log, the same', as
   assert.deepEqual(outbox.entries, [remade]);
   assert.deepEqual(readdirSync(join(directory, 'outbox')), [remade.file], 'the damaged one is gone');
   assert.deepEqual([before.rows.length, before.lostRows], [10, undefined]);
+});
+
+test('a shipment of the loss ledger is made again from the ledger', async (context) => {
+  const { sqlite, outbox, options } = await stageOne(context);
+  const letter = {
+    seq: 1,
+    source: 'plant',
+    stream: null,
+    topic: 't',
+    payload: Buffer.from('x'),
+    arrivedMs: 1,
+  };
+  const after = { nextSeq: 11, nowMs: 1 };
+  const refused = { ...letter, code: 'no_stream', reason: 'nobody' };
+  sqlite.stage({ shipments: [], deadLetters: [refused], ...after });
+  const place = {
+    lane: 'live',
+    database: 'main',
+    table: 'varve_losses',
+    seq: 1,
+    firstLogSeq: 11,
+    lastLogSeq: 10,
+  };
+  const shipment = { ...place, file: 'gone.parquet', rowCount: 1, bytes: 1, stagedMs: 1 };
+  const lastLossId = sqlite.waitingLosses()[0]?.id ?? 0;
+  const { entries } = sqlite.stage({ shipments: [shipment], deadLetters: [], ...after, lastLossId });
+  const [entry] = entries;
+  assert(entry);
+  const remade = await remakeShipment(entry, options);
+  assert.equal(remade.rowCount, 1);
+  assert(await outbox.hasWhole(remade));
+});
+
+test('a file that the log does not take over is not left on the disk', async (context) => {
+  const { directory, entry, options } = await stageOne(context);
+  const full = () => Promise.reject(new Failure('disk_full', 'no room'));
+  const outbox = await Outbox.open(
+    directory,
+    { ...options.log, replace: full, opened: { ...options.log.opened, outbox: [entry] } },
+    1e9,
+  );
+  await assert.rejects(remakeShipment(entry, { ...options, outbox }), /no room/);
+  assert.deepEqual(readdirSync(join(directory, 'outbox')), [entry.file]);
 });
 
 test('what the log has no more is counted in the file, which may be empty', async (context) => {

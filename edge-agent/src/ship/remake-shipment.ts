@@ -5,7 +5,7 @@
  * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
  * empty and says just that. If an upload of the first file had landed after all, the key is taken and nothing changes.
  *
- * 1. Decode the messages of the shipment anew. 2. Write the file under a new name, durably. 3. The row takes the new file:
+ * 1. Decode the messages of the shipment anew, or read the rows of the ledger that it holds. 2. Write the file under a new name, durably. 3. The row takes the new file:
  * killed before it, the next attempt does the same again, and the start removes the file.
  */
 import { isFailure } from '@varve/common/errors.js';
@@ -15,6 +15,7 @@ import type { Router } from '../decode/router.js';
 import { readBlock } from '../log/block.js';
 import type { EdgeLog, OutboxEntry, StoredBlock } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { Window } from './window.js';
 import { writeShipment, type ShipmentWriter } from './write-shipment.js';
@@ -22,7 +23,7 @@ import { writeShipment, type ShipmentWriter } from './write-shipment.js';
 const readBytesMax = 256_000;
 
 export interface RemakeOptions extends ShipmentWriter {
-  readonly log: Pick<EdgeLog, 'opened' | 'read'>;
+  readonly log: Pick<EdgeLog, 'opened' | 'read' | 'shippedLosses'>;
   readonly router: Router;
   readonly outbox: Outbox;
   readonly logger: Logger;
@@ -32,10 +33,16 @@ export interface RemakeOptions extends ShipmentWriter {
 /** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
 export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
   const { outbox, logger, metrics } = options;
-  const batch = await decodeAgain(entry, options);
+  const batch = await batchAgain(entry, options);
   const lostRows = Math.max(0, entry.rowCount - batch.rowCount);
   const remade = { ...entry, ...(await writeShipment(options, entry, batch, lostRows)) };
-  await outbox.replace(remade);
+  try {
+    await outbox.replace(remade);
+  } catch (error) {
+    // It is tried again with another file: they would fill a full disk.
+    await outbox.discard([remade]);
+    throw error;
+  }
   metrics.shipmentsRemade.inc();
   metrics.rowsLost.inc(lostRows);
   const { lane, database, table, seq, firstLogSeq, lastLogSeq, rowCount } = remade;
@@ -44,6 +51,12 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
     'the file of a shipment was damaged; it is made again from the log',
   );
   return remade;
+}
+
+async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<TableBatch> {
+  const { database, name } = lossesDestination;
+  if (entry.database !== database || entry.table !== name) return await decodeAgain(entry, options);
+  return lossesBatch(options.agent, await options.log.shippedLosses(entry.id));
 }
 
 async function decodeAgain(

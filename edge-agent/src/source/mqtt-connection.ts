@@ -40,6 +40,12 @@ export interface Arrival {
   readonly proceed: () => void;
 }
 
+/** What a source needs of a connection. */
+export type SourceConnection = Pick<
+  MqttConnection,
+  'closed' | 'sessionPresent' | 'acknowledge' | 'end' | 'destroy'
+>;
+
 export interface ConnectionOptions {
   readonly source: SourceConfig;
   readonly protocolVersion: ProtocolVersion;
@@ -48,7 +54,7 @@ export interface ConnectionOptions {
   readonly onNewSession: () => void;
   /** Before subscribing. Resolves to the filters that the session is to give up. */
   readonly onSession: (sessionPresent: boolean) => Promise<readonly string[]>;
-  readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
+  readonly onArrival: (connection: SourceConnection, arrival: Arrival) => void;
   /**
    * Gives up opening it. A session's messages come before the answer to the subscription, which is never read while nobody
    * takes them.

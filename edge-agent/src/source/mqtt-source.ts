@@ -20,7 +20,9 @@ import {
   MqttConnection,
   planProtocolVersion,
   type Arrival,
+  type ConnectionOptions,
   type ProtocolVersion,
+  type SourceConnection,
 } from './mqtt-connection.js';
 import { fingerprint, RedeliveryFilter } from './redelivery.js';
 import { Subscriptions } from './subscriptions.js';
@@ -49,6 +51,8 @@ export interface MqttSourceOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  /** Absent: over the network. */
+  readonly connect?: (options: ConnectionOptions) => Promise<SourceConnection>;
   /** Closed: messages are not taken, and the connection is given up until it opens. */
   readonly intake: IntakeGate;
   /** New messages are durable. */
@@ -57,7 +61,7 @@ export interface MqttSourceOptions {
 
 /** What is owed to the broker for one message. */
 interface Ticket {
-  readonly connection: MqttConnection;
+  readonly connection: SourceConnection;
   /** 0: nothing. */
   readonly packetId: number;
   /** False for a message that the log had already. */
@@ -138,7 +142,7 @@ export class MqttSource {
   async #receive(signal: AbortSignal, drain: () => Promise<void>): Promise<void> {
     const { clock, random, intake } = this.#options;
     let attempt = 0;
-    let connection: MqttConnection | undefined;
+    let connection: SourceConnection | undefined;
     let opening = new AbortController();
     const forget = intake.onStop(() => {
       opening.abort();
@@ -165,10 +169,11 @@ export class MqttSource {
     await intake.whenOpen(signal);
   }
 
-  async #connect(signal: AbortSignal): Promise<MqttConnection | undefined> {
+  async #connect(signal: AbortSignal): Promise<SourceConnection | undefined> {
     const protocolVersion = this.#protocolVersion;
     try {
-      const connection = await MqttConnection.open({
+      const open = this.#options.connect ?? ((options) => MqttConnection.open(options));
+      const connection = await open({
         source: this.#options.config,
         protocolVersion,
         connectTimeoutMs,
@@ -200,10 +205,13 @@ export class MqttSource {
     this.#state = wasConnected ? next : { ...next, sinceMs: this.#state.sinceMs };
   }
 
-  #take(connection: MqttConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
+  #take(connection: SourceConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
     const { clock, metrics, intake } = this.#options;
-    // Not read on: this connection is being given up, and the broker keeps the message.
-    if (!intake.isOpen) return;
+    // Not taken: the broker keeps it, and sends it on the next connection only. This one may be just being opened.
+    if (!intake.isOpen) {
+      connection.destroy();
+      return;
+    }
     metrics.messagesReceived.inc();
     if (this.#subscriptions.isUnwanted(topic)) {
       metrics.messagesUnwanted.inc();
@@ -244,7 +252,8 @@ export class MqttSource {
         { err: failure, hint: failure.hint, messages: tickets.length },
         'messages could not be stored; the broker keeps them',
       );
-    for (const { packetId } of tickets) this.#redeliveries.forget(packetId);
+    // Not those that the log has had before: they came again, and will once more.
+    for (const { packetId, isNew } of tickets) if (isNew) this.#redeliveries.forget(packetId);
     // The broker sends unacknowledged messages again on a new connection only (MQTT 5.0 §4.4).
     for (const connection of new Set(tickets.map((ticket) => ticket.connection))) connection.destroy();
     this.#readOn();
@@ -284,7 +293,7 @@ export function planGroupMessagesMax(
 
 /** Resolves when the connection is over – saying why – or `signal` aborts. */
 async function untilClosed(
-  connection: MqttConnection,
+  connection: SourceConnection,
   signal: AbortSignal,
   onClosed: (reason: string) => void,
 ) {
@@ -306,8 +315,10 @@ function countNew(tickets: readonly Ticket[]): number {
 }
 
 /** Neighbouring tickets of one connection together, in order. */
-function runsByConnection(tickets: readonly Ticket[]): { connection: MqttConnection; packetIds: number[] }[] {
-  const runs: { connection: MqttConnection; packetIds: number[] }[] = [];
+function runsByConnection(
+  tickets: readonly Ticket[],
+): { connection: SourceConnection; packetIds: number[] }[] {
+  const runs: { connection: SourceConnection; packetIds: number[] }[] = [];
   for (const { connection, packetId } of tickets) {
     if (packetId === 0) continue;
     const run = runs.at(-1);
