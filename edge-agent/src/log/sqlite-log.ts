@@ -4,7 +4,8 @@
 import { strict as assert } from 'node:assert';
 import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
-import { isFailure } from '@varve/common/errors.js';
+import { systemClock } from '@varve/common/clock.js';
+import { Failure } from '@varve/common/errors.js';
 import {
   deadLetterBytesMax,
   deadLetterPayloadBytesMax,
@@ -21,12 +22,22 @@ import {
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
-import { asFailures, openLogDatabase, prepareStatements, type LogStatements } from './log-database.js';
+import { Gaps, countSeqs, type SeqRange } from './gaps.js';
+import { HighWaterFile, isBehind, markPathOf, readMark, type HighWater } from './high-water.js';
+import {
+  asFailures,
+  openLogDatabase,
+  prepareOn,
+  prepareStatements,
+  type LogStatements,
+} from './log-database.js';
 import { lossesOfDeadLetters, type LedgerRow, type Loss, type LossFacts } from './loss.js';
 import { LossLedger } from './loss-ledger.js';
-import { readBlock } from './block.js';
-import { packBlock, unpackBlock } from './packed-block.js';
-import { RecentBlocks } from './recent-blocks.js';
+import { packBlock, type BlockPlace } from './packed-block.js';
+import { RecentBlocks, type BlockSize } from './recent-blocks.js';
+import { Seal } from './seal.js';
+import { SetAsideFolder } from './set-aside-folder.js';
+import { arrivalsOf, openBlock, whyUnreadable, type PackedRow } from './stored-block.js';
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -42,6 +53,8 @@ export interface LogBounds {
   readonly deadLetterBytesMax: number;
 }
 
+type Reached = Omit<HighWater, 'agent' | 'endSeq'>;
+
 export class SqliteLog {
   readonly #path: string;
   readonly #db: Database.Database;
@@ -49,6 +62,12 @@ export class SqliteLog {
   readonly #ledger: LossLedger;
   readonly #bounds: LogBounds;
   readonly #recent: RecentBlocks;
+  readonly #gaps: Gaps;
+  readonly #seal: Seal;
+  readonly #mark: HighWaterFile;
+  readonly #agent: string;
+  #reached: Reached = { epoch: '', keepSeq: 0, nextSeq: 0, shipments: 0 };
+  #setAside: Loss[] = [];
   #endSeq: number;
   #appendedBytes = 0;
   #oldestWaiting: { readonly firstSeq: number; readonly arrivedMs: number | undefined } | undefined;
@@ -57,16 +76,54 @@ export class SqliteLog {
   constructor({ path, agent, newEpoch, bounds }: SqliteLogOptions) {
     this.#bounds = bounds ?? { recentBytesMax, deadLetterBytesMax };
     this.#path = path;
+    this.#agent = agent;
     this.#db = openLogDatabase(path, agent, newEpoch);
-    this.#statements = prepareStatements(this.#db);
-    this.#ledger = new LossLedger(this.#db);
-    this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
-    for (const block of this.#statements.recentBlocks.all({ count: recentMessagesMax }).reverse())
-      this.#recent.add(block as { firstSeq: number; messageCount: number; bytes: number });
-    this.#endSeq = this.state().endSeq;
+    try {
+      this.#statements = asFailures(() => prepareStatements(this.#db));
+      this.#ledger = asFailures(() => new LossLedger(this.#db));
+      this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
+      this.#seal = asFailures(() => new Seal(prepareOn(this.#db)));
+      this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
+      this.#endSeq = asFailures(() => this.#check());
+      for (const block of asFailures(() => this.#readRecent()).reverse()) this.#recent.add(block);
+      this.#mark = new HighWaterFile(markPathOf(path));
+      this.#writeMark();
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  #readRecent(): BlockSize[] {
+    return this.#statements.recentBlocks.all({ count: recentMessagesMax }) as BlockSize[];
+  }
+
+  /** Returns the end of the log. @throws Failure `log_corrupt` */
+  #check(): number {
+    const seal = this.#seal.check();
+    if (seal === 'broken')
+      throw new Failure('log_corrupt', 'the edge database: its position, lanes or outbox have changed');
+    // The numbers of new messages follow from it.
+    const last = this.#statements.lastBlock.get() as PackedRow | undefined;
+    const why = last && whyUnreadable(last);
+    if (why !== undefined) throw new Failure('log_corrupt', `the end of the log: ${why}`);
+    const { endSeq } = this.state();
+    this.#readReached();
+    const mark = readMark(markPathOf(this.#path));
+    if (mark?.agent === this.#agent && isBehind({ ...this.#reached, endSeq }, mark))
+      throw new Failure(
+        'log_corrupt',
+        `the edge database ends at message ${endSeq - 1}, and had come to ${mark.endSeq - 1}: the end of it is gone`,
+      );
+    if (seal === 'missing') this.#db.transaction(() => this.#seal.renew()).immediate();
+    return endSeq;
   }
 
   state(): LogState {
+    return asFailures(() => this.#readState());
+  }
+
+  #readState(): LogState {
     const { epoch, position, outbox, lanes, deadLetters } = this.#statements;
     const { next_seq, end_seq } = position.get() as { next_seq: number; end_seq: number };
     return {
@@ -87,7 +144,8 @@ export class SqliteLog {
       const rows = blocks.map(({ source, messageCount, bytes }) => {
         const firstSeq = endSeq;
         endSeq += messageCount;
-        return { firstSeq, messageCount, source, bytes: packBlock(bytes) };
+        const place = { firstSeq, messageCount, source };
+        return { ...place, bytes: packBlock(bytes, place) };
       });
       this.#db
         .transaction(() => {
@@ -99,25 +157,40 @@ export class SqliteLog {
         this.#recent.add({ ...row, bytes: bytes.length });
         this.#appendedBytes += bytes.length;
       }
+      this.#writeMark();
       return rows.map(({ firstSeq }) => firstSeq);
     });
   }
 
+  /** What is damaged is passed over: see `takeSetAside`. */
   read(fromSeq: number, bytesMax: number): StoredBlock[] {
     return asFailures(() => {
       const blocks: StoredBlock[] = [];
       let bytes = 0;
       let seq = fromSeq;
       while (blocks.length === 0 || bytes < bytesMax) {
-        const packed = this.#statements.readBlock.get({ fromSeq: seq }) as StoredBlock | undefined;
-        if (!packed) break;
-        const block = { ...packed, bytes: unpackBlock(packed.bytes) };
+        const row = this.#statements.readBlock.get({ fromSeq: seq }) as PackedRow | undefined;
+        this.#requireNoGap({ firstSeq: seq, endSeq: row?.firstSeq ?? this.#endSeq });
+        if (!row) break;
+        const why = whyUnreadable(row);
+        if (why !== undefined) {
+          seq = this.#setBlockAside(row, why);
+          continue;
+        }
+        const block = { ...row, bytes: openBlock(row) };
         blocks.push(block);
         bytes += block.bytes.length;
         seq = block.firstSeq + block.messageCount;
       }
       return blocks;
     });
+  }
+
+  /** The ledger rows of damaged blocks that were passed over since the last call. */
+  takeSetAside(): Loss[] {
+    const losses = this.#setAside;
+    this.#setAside = [];
+    return losses;
   }
 
   stage({ shipments, deadLetters, nextSeq, lastLossId, nowMs }: StageRequest): Staged {
@@ -130,16 +203,23 @@ export class SqliteLog {
       });
       const lossesEntry = entries.at(-1);
       if (lastLossId !== undefined && lossesEntry) this.#ledger.ship(lastLossId, lossesEntry.id);
-      for (const letter of deadLetters) insertDeadLetter.run(boundedLetter(letter));
-      this.#ledger.add(lossesOfDeadLetters(deadLetters, nowMs));
+      const inserted = deadLetters.filter(
+        (letter) => insertDeadLetter.run(boundedLetter(letter)).changes > 0,
+      );
+      this.#ledger.add(lossesOfDeadLetters(inserted, nowMs));
       const deadLettersDropped = this.#dropDeadLetters(nowMs);
       const position = this.#moveTo(nextSeq);
+      this.#seal.renew();
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
   }
 
-  replace({ id, file, rowCount, bytes }: OutboxEntry): void {
-    asFailures(() => this.#statements.replaceOutbox.run({ id, file, rowCount, bytes }));
+  replace({ id, file, rowCount, bytes }: OutboxEntry, losses: readonly Loss[] = []): void {
+    this.#transact(() => {
+      this.#statements.replaceOutbox.run({ id, file, rowCount, bytes });
+      this.#ledger.add(losses);
+      this.#seal.renew();
+    });
   }
 
   confirm(outboxId: number): void {
@@ -147,6 +227,7 @@ export class SqliteLog {
       this.#statements.deleteOutbox.run(outboxId);
       this.#ledger.confirm(outboxId);
       this.#deleteBlocks();
+      this.#seal.renew();
     });
   }
 
@@ -156,32 +237,48 @@ export class SqliteLog {
   }
 
   evict({ blocks, losses }: EvictRequest): { nextSeq: number } {
-    const { replaceBlock, deleteBlock, position } = this.#statements;
+    const { replaceBlock, deleteBlock, blockPlace, position } = this.#statements;
     return this.#transact(() => {
       const { next_seq } = position.get() as { next_seq: number };
       for (const { firstSeq, bytes } of blocks) {
         assert(firstSeq >= next_seq, 'what is in a shipment is not evicted');
-        if (bytes) replaceBlock.run({ firstSeq, bytes: packBlock(bytes) });
-        else deleteBlock.run(firstSeq);
+        const place = blockPlace.get(firstSeq) as BlockPlace | undefined;
+        if (!place) continue;
+        if (bytes) replaceBlock.run({ firstSeq, bytes: packBlock(bytes, place) });
+        else {
+          deleteBlock.run(firstSeq);
+          this.#gaps.add({ firstSeq, endSeq: firstSeq + place.messageCount });
+        }
       }
       this.#ledger.add(losses);
-      return { nextSeq: this.#moveTo(next_seq) };
+      const nextSeq = this.#moveTo(next_seq);
+      this.#seal.renew();
+      return { nextSeq };
     });
   }
 
   waitingLosses(): LedgerRow[] {
-    return this.#ledger.waiting();
+    return asFailures(() => this.#ledger.waiting());
+  }
+
+  /** The ledger rows of a shipment. */
+  shippedLosses(outboxId: number): LedgerRow[] {
+    return asFailures(() => this.#ledger.shipped(outboxId));
   }
 
   losses(): LossFacts {
-    return { totals: this.#ledger.totals(), waitingRows: this.#ledger.waitingCount };
+    return asFailures(() => ({ totals: this.#ledger.totals(), waitingRows: this.#ledger.waitingCount }));
   }
 
   deadLetters(limit: number): DeadLetter[] {
-    return this.#statements.readDeadLetters.all(limit) as DeadLetter[];
+    return asFailures(() => this.#statements.readDeadLetters.all(limit) as DeadLetter[]);
   }
 
   sizes(waitingFromSeq = 0): LogSizes {
+    return asFailures(() => this.#readSizes(waitingFromSeq));
+  }
+
+  #readSizes(waitingFromSeq: number): LogSizes {
     const oldest = this.#statements.oldestBlock.pluck().get() as number | null;
     const pragma = (name: string) => this.#db.pragma(name, { simple: true }) as number;
     const pageBytes = pragma('page_size');
@@ -200,11 +297,79 @@ export class SqliteLog {
   }
 
   close(): void {
-    this.#db.close();
+    this.#mark.close();
+    asFailures(() => this.#db.close());
   }
 
   #transact<T>(work: () => T): T {
-    return asFailures(() => this.#db.transaction(work).immediate());
+    return asFailures(() => {
+      const result = this.#db.transaction(work).immediate();
+      this.#readReached();
+      this.#writeMark();
+      return result;
+    });
+  }
+
+  #readReached(): void {
+    this.#reached = this.#statements.reached.get() as Reached;
+  }
+
+  #writeMark(): void {
+    this.#mark.write({ ...this.#reached, agent: this.#agent, endSeq: this.#endSeq });
+  }
+
+  /** From the position on, every message is in a block or in a known gap. */
+  #requireNoGap(range: SeqRange): void {
+    const firstSeq = Math.max(range.firstSeq, this.#reached.nextSeq);
+    const [missing] = this.#gaps.unexplained({ firstSeq, endSeq: range.endSeq });
+    if (!missing) return;
+    throw new Failure(
+      'log_corrupt',
+      `the edge database: messages ${missing.firstSeq} to ${missing.endSeq - 1} are missing`,
+    );
+  }
+
+  /**
+   * Keeps the bytes of a damaged block, and in one transaction deletes it, moves the position over it, and writes the loss
+   * down: of its messages that are in no shipment. Returns where the log goes on.
+   */
+  #setBlockAside(row: PackedRow, why: string): number {
+    const { firstSeq, bytes } = row;
+    const { blockBehind, deleteBlock } = this.#statements;
+    // Not by its own count, which may be what is damaged.
+    const endSeq = (blockBehind.pluck().get(firstSeq) as number | null) ?? this.#endSeq;
+    const whenMs = systemClock.nowMs();
+    new SetAsideFolder(this.#path).keepBytes(`block-${firstSeq}-${whenMs}.bin`, bytes);
+    this.#transact(() => {
+      const range = { firstSeq: Math.max(firstSeq, this.#reached.nextSeq), endSeq };
+      const unshipped = this.#gaps.unexplained(range);
+      const count = countSeqs(unshipped);
+      if (count > 0) {
+        const loss: Loss = {
+          ...{ whenMs, kind: 'set_aside', stream: null, firstSeq: range.firstSeq, lastSeq: endSeq - 1 },
+          ...this.#arrivalsAround(firstSeq, endSeq),
+          ...{ count, bytes: bytes.length, reason: `${why}; its bytes are in set-aside/` },
+        };
+        this.#ledger.add([loss]);
+        this.#setAside.push(loss);
+      }
+      deleteBlock.run(firstSeq);
+      this.#gaps.add(range);
+      this.#moveTo(this.#reached.nextSeq);
+      this.#seal.renew();
+    });
+    return endSeq;
+  }
+
+  /** When the neighbours of a damaged block came: what is in between came in between. */
+  #arrivalsAround(firstSeq: number, endSeq: number): Pick<Loss, 'firstMs' | 'lastMs'> {
+    const { readBlock, block } = this.#statements;
+    const before = readBlock.get({ fromSeq: firstSeq - 1 }) as PackedRow | undefined;
+    const behind = block.get(endSeq) as PackedRow | undefined;
+    return {
+      firstMs: (before && before.firstSeq < firstSeq && arrivalsOf(before)?.lastMs) || null,
+      lastMs: (behind && arrivalsOf(behind)?.firstMs) ?? null,
+    };
   }
 
   #deleteBlocks(): void {
@@ -215,20 +380,21 @@ export class SqliteLog {
 
   /** To the first message from `seq` on that is there. The end is remembered: when all blocks are gone, numbers go on. */
   #moveTo(seq: number): number {
-    const { blockFrom, setPosition } = this.#statements;
+    const { blockFrom, setPosition, keepSeq } = this.#statements;
     const firstSeq = blockFrom.pluck().get({ seq }) as number | undefined;
     const nextSeq = Math.max(seq, firstSeq ?? this.#endSeq);
     setPosition.run({ nextSeq, endSeq: this.#endSeq });
+    this.#gaps.forgetBelow(keepSeq.pluck().get() as number);
     return nextSeq;
   }
 
   #readOldestWaitingMs(nextSeq: number): number | undefined {
-    const { blockFrom, blockBytes } = this.#statements;
+    const { blockFrom, block } = this.#statements;
     const firstSeq = blockFrom.pluck().get({ seq: nextSeq }) as number | undefined;
     if (firstSeq === undefined) return undefined;
     if (this.#oldestWaiting?.firstSeq !== firstSeq) {
-      const bytes = blockBytes.pluck().get(firstSeq) as Uint8Array;
-      this.#oldestWaiting = { firstSeq, arrivedMs: firstArrivalMs(bytes) };
+      // Undefined where the block is damaged: whoever needs its messages says so.
+      this.#oldestWaiting = { firstSeq, arrivedMs: arrivalsOf(block.get(firstSeq) as PackedRow)?.firstMs };
     }
     return this.#oldestWaiting.arrivedMs;
   }
@@ -251,17 +417,6 @@ function boundedLetter(letter: DeadLetter): DeadLetter {
     payload: letter.payload.subarray(0, deadLetterPayloadBytesMax),
     reason: `${letter.reason} (payload of ${letter.payload.length} bytes cut to ${deadLetterPayloadBytesMax})`,
   };
-}
-
-/** Undefined where the block is damaged: whoever needs its messages says so. */
-function firstArrivalMs(packed: Uint8Array): number | undefined {
-  try {
-    const [message] = readBlock(unpackBlock(packed));
-    return message?.arrivedMs;
-  } catch (error) {
-    if (isFailure(error, 'log_corrupt')) return undefined;
-    throw error;
-  }
 }
 
 function fileBytes(path: string): number {

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { systemCodeOf } from '@varve/common/errors.js';
 import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
+import type { Loss } from '../log/loss.js';
 
 const shipmentsMax = 128;
 
@@ -77,9 +78,9 @@ export class Outbox {
   }
 
   /** `entry` is one of `entries` with another file: takes the row over to it, then removes the old file. */
-  async replace(entry: OutboxEntry): Promise<void> {
+  async replace(entry: OutboxEntry, losses: readonly Loss[] = []): Promise<void> {
     const before = this.#entries.find(({ id }) => id === entry.id);
-    await this.#log.replace(entry);
+    await this.#log.replace(entry, losses);
     this.#entries = this.#entries.map((other) => (other.id === entry.id ? entry : other));
     if (before) await rm(this.pathOf(before.file), { force: true });
   }
