@@ -29,7 +29,7 @@ async function start(context: TestContext): Promise<Installation> {
   const installation = await Installation.create(context, {
     ...{ brokerUrl: broker.url, streams },
     // All of it waits in the log, in many blocks.
-    ship: { every: '1h', max_rows: 10_000_000 },
+    ship: { every: '1h', max_rows: 1_000_000 },
     edge: { sources: { plant: { mqtt: broker.url, topics: ['plant/#'], receive_maximum: 50 } } },
   });
   installation.startTsdb();
