@@ -12,8 +12,8 @@ const walHeaderBytes = 32;
 
 /** A file that is not there is right: it will be made. @throws Failure `log_corrupt` */
 export function requireHeader(path: string): void {
-  const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  const walBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  const bytes = fileBytes(path);
+  const walBytes = fileBytes(`${path}-wal`);
   if (bytes === 0 && walBytes > walHeaderBytes)
     throw new Failure('log_corrupt', `${path} is empty, and its write-ahead log is not`);
   if (bytes > 0 && !headerPattern.test(readStart(path)))
@@ -28,4 +28,9 @@ function readStart(path: string): string {
   } finally {
     closeSync(file);
   }
+}
+
+/** None where there is no such file. */
+export function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

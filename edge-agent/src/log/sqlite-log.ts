@@ -2,13 +2,11 @@
  * The edge log in SQLite, synchronously; runs on the log's thread only. See `edge-log.ts` for what it promises.
  */
 import { strict as assert } from 'node:assert';
-import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
 import { systemClock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import {
   deadLetterBytesMax,
-  deadLetterPayloadBytesMax,
   deadLettersMax,
   recentBytesMax,
   recentMessagesMax,
@@ -22,8 +20,11 @@ import {
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
-import { Gaps, countSeqs, type SeqRange } from './gaps.js';
+import { Gaps, type SeqRange } from './gaps.js';
+import { fileBytes } from './header.js';
 import { HighWaterFile, isBehind, markPathOf, readMark, type HighWater } from './high-water.js';
+import { lossOfBlock } from './block-loss.js';
+import { boundedLetter } from './bounded-letter.js';
 import {
   asFailures,
   openLogDatabase,
@@ -335,21 +336,19 @@ export class SqliteLog {
    */
   #setBlockAside(row: PackedRow, why: string): number {
     const { firstSeq, bytes } = row;
-    const { blockBehind, deleteBlock } = this.#statements;
+    const { blockBehind, block, readBlock, deleteBlock } = this.#statements;
     // Not by its own count, which may be what is damaged.
     const endSeq = (blockBehind.pluck().get(firstSeq) as number | null) ?? this.#endSeq;
     const whenMs = systemClock.nowMs();
     new SetAsideFolder(this.#path).keepBytes(`block-${firstSeq}-${whenMs}.bin`, bytes);
     this.#transact(() => {
       const range = { firstSeq: Math.max(firstSeq, this.#reached.nextSeq), endSeq };
-      const unshipped = this.#gaps.unexplained(range);
-      const count = countSeqs(unshipped);
-      if (count > 0) {
-        const loss: Loss = {
-          ...{ whenMs, kind: 'set_aside', stream: null, firstSeq: range.firstSeq, lastSeq: endSeq - 1 },
-          ...this.#arrivalsAround(firstSeq, endSeq),
-          ...{ count, bytes: bytes.length, reason: `${why}; its bytes are in set-aside/` },
-        };
+      const loss = lossOfBlock({
+        ...{ row, why, whenMs, unshipped: this.#gaps.unexplained(range) },
+        before: readBlock.get({ fromSeq: firstSeq - 1 }) as PackedRow | undefined,
+        behind: block.get(endSeq) as PackedRow | undefined,
+      });
+      if (loss) {
         this.#ledger.add([loss]);
         this.#setAside.push(loss);
       }
@@ -359,17 +358,6 @@ export class SqliteLog {
       this.#seal.renew();
     });
     return endSeq;
-  }
-
-  /** When the neighbours of a damaged block came: what is in between came in between. */
-  #arrivalsAround(firstSeq: number, endSeq: number): Pick<Loss, 'firstMs' | 'lastMs'> {
-    const { readBlock, block } = this.#statements;
-    const before = readBlock.get({ fromSeq: firstSeq - 1 }) as PackedRow | undefined;
-    const behind = block.get(endSeq) as PackedRow | undefined;
-    return {
-      firstMs: (before && before.firstSeq < firstSeq && arrivalsOf(before)?.lastMs) || null,
-      lastMs: (behind && arrivalsOf(behind)?.firstMs) ?? null,
-    };
   }
 
   #deleteBlocks(): void {
@@ -408,17 +396,4 @@ export class SqliteLog {
     this.#ledger.add(oldestDeadLetters.all({ whenMs, count: surplus }) as Loss[]);
     return dropOldestDeadLetters.run(surplus).changes;
   }
-}
-
-function boundedLetter(letter: DeadLetter): DeadLetter {
-  if (letter.payload.length <= deadLetterPayloadBytesMax) return letter;
-  return {
-    ...letter,
-    payload: letter.payload.subarray(0, deadLetterPayloadBytesMax),
-    reason: `${letter.reason} (payload of ${letter.payload.length} bytes cut to ${deadLetterPayloadBytesMax})`,
-  };
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
