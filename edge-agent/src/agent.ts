@@ -25,7 +25,9 @@ import type { EdgeConfig } from './config.js';
 import { Router } from './decode/router.js';
 import { ParquetEncoder } from './encode/parquet-encoder.js';
 import { countedLog } from './log/counted-log.js';
+import { reportDamage } from './log/report-damage.js';
 import { makeDataDir, nameEpoch, startEdgeLog } from './log/start-edge-log.js';
+import { watchDamage } from './log/watch-damage.js';
 import { createEdgeMetrics } from './metrics.js';
 import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
@@ -43,9 +45,15 @@ export interface AgentOptions {
   readonly random: () => number;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** Damage of the log that ended the agent's parts before: it is salvaged first (`run-healing.ts`). */
+  readonly damage?: string | undefined;
 }
 
-/** Runs until `signal` aborts, then stops in order. @throws Failure of kind config when it cannot start */
+/**
+ * Runs until `signal` aborts, then stops in order.
+ * @throws Failure of kind config when it cannot start; `log_corrupt` when its log turns out to be damaged: run it again with
+ * `damage`
+ */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { config, version, clock, random, logger, registry } = options;
   const { agent, dataDir } = config;
@@ -57,8 +65,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const intake = new IntakeGate();
   await makeDataDir(dataDir);
   const limits = await fitToDisk(config.buffer, dataDir);
-  const opened = await startEdgeLog({ dataDir, agent, newEpoch, bounds });
-  const log = reportDiskFull(countedLog(opened, metrics), (message) => intake.reportDiskFull(message));
+  const onDamage = reportDamage({ logger, metrics, onLosses: () => pump.noteLosses() });
+  const { damage } = options;
+  const opened = await startEdgeLog({ dataDir, agent, newEpoch, bounds, damage, onDamage });
+  const { log: watched, untilDamaged } = watchDamage(opened);
+  const log = reportDiskFull(countedLog(watched, metrics), (message) => intake.reportDiskFull(message));
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
   const router = new Router(config.streams);
@@ -73,7 +84,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     schedule: config.ship.schedule,
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
-    remake: (entry) => remakeShipment(entry, shipping),
+    remake: (entry) => remakeShipment(entry, { ...shipping, onLosses: () => pump.noteLosses() }),
     isLogDrained: () => pump.isAtEnd,
     openStore: (mayCreate) => openStore(config.store, { ...proof, mayCreate }),
     onConfirmed: () => {
@@ -123,6 +134,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     const address = await listen(server, config.listen, 'status.listen');
     logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
     await runLoops(signal, [
+      untilDamaged,
       (stop) => shipper.run(stop),
       (stop) => publisher.run(stop),
       (stop) => encoder.run(stop),

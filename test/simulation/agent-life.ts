@@ -82,7 +82,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
   const shipper = new Shipper({
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     ...{ schedule: undefined, bytesPerSecondMax: profile.bytesPerSecondMax },
-    remake: (entry) => remakeShipment(entry, shipping),
+    remake: (entry) => remakeShipment(entry, { ...shipping, onLosses: () => pump.noteLosses() }),
     isLogDrained: () => pump.isAtEnd,
     openStore: () => store.open(),
     onConfirmed: () => pump.wake(),

@@ -229,8 +229,8 @@ function toLedgerRow(row: LossRow): LedgerRow {
 }
 
 function sizeOf({ firstSeq, messageCount, bytes }: StoredBlock) {
-  // The byte that says how a block is packed. Small ones are never deflated.
-  return { firstSeq, messageCount, bytes: bytes.length + 1 };
+  // The byte that says how a block is packed, and its checksum. Small ones are never deflated.
+  return { firstSeq, messageCount, bytes: bytes.length + 5 };
 }
 
 function isIn({ firstSeq, endSeq }: LogRange, seq: number): boolean {

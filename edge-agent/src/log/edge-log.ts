@@ -10,8 +10,13 @@
  *
  * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
  * follow (DESIGN I1). `stage` moves the position and records the shipments in one transaction, so a message is in one
- * shipment whatever is killed (I2). `confirm` deletes blocks only outside of everything unshipped and unconfirmed (I3);
- * `evict` drops what is in no shipment, and writes that into the ledger in the same transaction.
+ * shipment whatever is killed (I2). `confirm` deletes blocks only outside of everything unshipped and unconfirmed (I3); `evict`
+ * drops what is in no shipment, and writes that into the ledger in the same transaction.
+ *
+ * Damage: a block whose checksum is wrong is set aside when it is read. Everything else that does not hold – SQLite's pages,
+ * the seal of position, lanes and outbox (`seal.ts`), messages that are in no block and no known gap (`gaps.ts`), a database
+ * behind its high-water mark (`high-water.ts`) – is a Failure `log_corrupt`, and what can be read is salvaged into a new
+ * database (`salvage.ts`): at the start, or at once and with the agent's parts started anew.
  *
  * This is the interface; `SqliteLog` does it, on a thread of its own behind `startEdgeLog`, so that an fsync that takes
  * an SD card a second stops nobody.
@@ -139,14 +144,20 @@ export interface EdgeLog {
   /** Returns each block's first message number, when all of them are durable. One transaction, one fsync. */
   append(blocks: readonly NewBlock[]): Promise<number[]>;
 
-  /** Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. */
+  /**
+   * Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. Damaged
+   * blocks are set aside on the way, with a ledger row for what is in no shipment.
+   */
   read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]>;
 
   /** Moves the position, takes the shipments' numbers, keeps dead letters and their losses. Durable when it resolves. */
   stage(request: StageRequest): Promise<Staged>;
 
-  /** The shipment of this id has another file from now on. Durable when it resolves. */
-  replace(entry: OutboxEntry): Promise<void>;
+  /** The shipment of this id has another file from now on, with these losses. Durable when it resolves. */
+  replace(entry: OutboxEntry, losses?: readonly Loss[]): Promise<void>;
+
+  /** The ledger rows that are in this shipment. */
+  shippedLosses(outboxId: number): Promise<LedgerRow[]>;
 
   /** The store has this shipment. Forgets it, its ledger rows, and the blocks that nothing needs any more. */
   confirm(outboxId: number): Promise<void>;
@@ -162,9 +173,6 @@ export interface EdgeLog {
 
   /** The oldest ledger rows in no shipment. They stay as they are. */
   waitingLosses(): Promise<LedgerRow[]>;
-
-  /** The ledger rows of one shipment that the store has not confirmed. */
-  shippedLosses(outboxId: number): Promise<LedgerRow[]>;
 
   losses(): Promise<LossFacts>;
 

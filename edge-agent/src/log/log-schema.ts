@@ -31,7 +31,7 @@ export const migrations: readonly string[] = [
     code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
   ) STRICT;
   `,
-  // The loss ledger, the backlog.
+  // The loss ledger, known gaps, the backlog.
   `
   ALTER TABLE dead_letters ADD COLUMN stream TEXT;
   CREATE TABLE losses (
@@ -46,6 +46,7 @@ export const migrations: readonly string[] = [
     kind TEXT PRIMARY KEY, count INTEGER NOT NULL, bytes INTEGER NOT NULL,
     last_ms INTEGER NOT NULL, last_reason TEXT NOT NULL
   ) WITHOUT ROWID, STRICT;
+  CREATE TABLE gaps (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   CREATE TABLE backlog (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   `,
 ];

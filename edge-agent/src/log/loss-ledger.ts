@@ -9,8 +9,9 @@
  * counts stay true. Rows that were handed out are not touched: what is being written must be what is marked.
  */
 import type Database from 'better-sqlite3';
+import { Failure } from '@varve/common/errors.js';
 import { prepareStatements, type Statements } from './log-database.js';
-import { groupBy, mergeRows, type LedgerRow, type Loss, type LossTotal } from './loss.js';
+import { groupBy, isWholeLoss, mergeRows, type LedgerRow, type Loss, type LossTotal } from './loss.js';
 
 export const waitingRowsMax = 10_000;
 /** Rows of one shipment. */
@@ -67,17 +68,17 @@ export class LossLedger {
   waiting(): LedgerRow[] {
     const rows = this.#statements.waiting.all({ afterId: 0, limit: shippedRowsMax }) as LedgerRow[];
     this.#handedOutId = rows.at(-1)?.id ?? this.#handedOutId;
-    return rows;
+    return requireWhole(rows);
+  }
+
+  /** Those of a shipment, in order. */
+  shipped(outboxId: number): LedgerRow[] {
+    return requireWhole(this.#statements.shipped.all(outboxId) as LedgerRow[]);
   }
 
   /** Inside the transaction that stages their shipment. */
   ship(lastId: number, outboxId: number): void {
     this.#statements.ship.run({ lastId, outboxId });
-  }
-
-  /** What is in that shipment. */
-  shipped(outboxId: number): LedgerRow[] {
-    return this.#statements.shipped.all(outboxId) as LedgerRow[];
   }
 
   /** Inside the transaction that forgets the shipment. */
@@ -99,4 +100,9 @@ export class LossLedger {
       replace.run({ id, firstSeq, lastSeq, firstMs, lastMs, count, bytes });
     }
   }
+}
+
+function requireWhole(rows: LedgerRow[]): LedgerRow[] {
+  if (rows.every(isWholeLoss)) return rows;
+  throw new Failure('log_corrupt', 'the edge database: a row of the loss ledger holds what it cannot');
 }

@@ -112,6 +112,18 @@ export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[]
   return [...groups.values()];
 }
 
+/** Whether a row holds what a ledger row can: a damaged one may hold anything. */
+export function isWholeLoss({ kind, stream, reason, firstMs, lastMs, ...numbers }: Loss): boolean {
+  const { whenMs, firstSeq, lastSeq, count, bytes } = numbers;
+  return (
+    lossKinds.includes(kind) &&
+    typeof reason === 'string' &&
+    (stream === null || typeof stream === 'string') &&
+    [firstMs, lastMs].every((value) => value === null || Number.isSafeInteger(value)) &&
+    [whenMs, firstSeq, lastSeq, count, bytes].every((value) => Number.isSafeInteger(value) && value >= 0)
+  );
+}
+
 // Not Math.min(...values): thousands of arguments overflow the stack.
 function least(values: readonly number[]): number {
   return values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);

@@ -6,6 +6,7 @@
  */
 import { join } from 'node:path';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
+import type { Loss } from '../log/loss.js';
 import { outboxFiles, type OutboxFiles } from './outbox-files.js';
 import { liveLane, type ShippingLane } from './plan-lanes.js';
 
@@ -88,9 +89,9 @@ export class Outbox {
   }
 
   /** `entry` is one of `entries` with another file: takes the row over to it, then removes the old file. */
-  async replace(entry: OutboxEntry): Promise<void> {
+  async replace(entry: OutboxEntry, losses: readonly Loss[] = []): Promise<void> {
     const before = this.#entries.find(({ id }) => id === entry.id);
-    await this.#log.replace(entry);
+    await this.#log.replace(entry, losses);
     this.#entries = this.#entries.map((other) => (other.id === entry.id ? entry : other));
     if (before) await this.#files.remove(this.pathOf(before.file));
   }

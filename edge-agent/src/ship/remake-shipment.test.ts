@@ -70,7 +70,7 @@ async function stageOne(context: TestContext) {
     shippedLosses: (id) => Promise.resolve(sqlite.shippedLosses(id)),
     stage: (request) => Promise.resolve(sqlite.stage(request)),
     confirm: async (id) => Promise.resolve(id).then((known) => sqlite.confirm(known)),
-    replace: async (entry) => Promise.resolve(entry).then((known) => sqlite.replace(known)),
+    replace: async (entry, losses) => Promise.resolve(entry).then((known) => sqlite.replace(known, losses)),
   };
   const outbox = await Outbox.open(directory, log, 1e9);
   const encoder = {
@@ -82,7 +82,7 @@ async function stageOne(context: TestContext) {
   };
   const metrics = createEdgeMetrics(createRegistry(() => 0));
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
-  const options = { ...parts, clock: systemClock, logger: silentLogger() };
+  const options = { ...parts, clock: systemClock, logger: silentLogger(), onLosses: () => undefined };
   const stop = new AbortController();
   const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true };
   const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
@@ -178,6 +178,8 @@ test('what the log has no more is counted in the file, which may be empty', asyn
   const remade = await remakeShipment(entry, emptied);
   assert.deepEqual(readFile(staged, remade), { rows: [], lostRows: '10' });
   assert.equal(remade.rowCount, 0);
+  const [loss] = staged.sqlite.waitingLosses();
+  assert.deepEqual([loss?.kind, loss?.stream, loss?.count], ['set_aside', 'environment', 10]);
 });
 
 test('a stream that is not configured any more makes an empty shipment, and its lane goes on', async (context) => {

@@ -2,18 +2,19 @@
  * A shipment whose file is gone or not whole, made again: its number is taken, so its lane goes on only with a file.
  *
  * Blocks stay in the log until the store has what was made of them, so as a rule the same messages make the same rows
- * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
- * empty and says just that. If an upload of the first file had landed after all, the key is taken and nothing changes.
+ * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`) and in the ledger; in the worst case
+ * the file is empty and says just that. A shipment of ledger rows is made of those rows. If an upload of the first file had landed after all, the key is taken and nothing changes.
  *
  * 1. Decode the messages of the shipment anew, or read the rows of the ledger that it holds. 2. Write the file under a new name, durably. 3. The row takes the new file:
  * killed before it, the next attempt does the same again, and the start removes the file.
  */
-import { isFailure } from '@varve/common/errors.js';
+import type { Clock } from '@varve/common/clock.js';
 import type { Logger } from '@varve/common/log.js';
 import { TableBatch } from '../batch/table-batch.js';
 import type { Router } from '../decode/router.js';
 import { readBlock } from '../log/block.js';
-import type { EdgeLog, OutboxEntry, StoredBlock } from '../log/edge-log.js';
+import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
+import type { Loss } from '../log/loss.js';
 import type { EdgeMetrics } from '../metrics.js';
 import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
@@ -24,25 +25,31 @@ const readBytesMax = 256_000;
 
 export interface RemakeOptions extends ShipmentWriter {
   readonly log: Pick<EdgeLog, 'opened' | 'read' | 'shippedLosses'>;
+  readonly clock: Clock;
+  /** There are new rows in the ledger. */
+  readonly onLosses: () => void;
   readonly router: Router;
   readonly outbox: Outbox;
   readonly logger: Logger;
-  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost'>;
+  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost' | 'losses'>;
 }
 
 /** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
 export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
-  const { outbox, logger, metrics } = options;
+  const { outbox, logger, metrics, clock, onLosses } = options;
   const batch = await batchAgain(entry, options);
   const lostRows = Math.max(0, entry.rowCount - batch.rowCount);
   const remade = { ...entry, ...(await writeShipment(options, entry, batch, lostRows)) };
+  const losses = lostRows > 0 ? [lossOf(entry, lostRows, clock.nowMs())] : [];
   try {
-    await outbox.replace(remade);
+    await outbox.replace(remade, losses);
   } catch (error) {
     // It is tried again with another file: they would fill a full disk.
     await outbox.discard([remade]);
     throw error;
   }
+  if (losses.length > 0) onLosses();
+  metrics.losses.inc({ kind: 'set_aside' }, lostRows);
   metrics.shipmentsRemade.inc();
   metrics.rowsLost.inc(lostRows);
   const { lane, database, table, seq, firstLogSeq, lastLogSeq, rowCount } = remade;
@@ -59,6 +66,15 @@ async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<T
   return lossesBatch(options.agent, await options.log.shippedLosses(entry.id));
 }
 
+/** Rows are counted, since they are what is known. */
+function lossOf({ table, firstLogSeq, lastLogSeq, seq }: OutboxEntry, count: number, whenMs: number): Loss {
+  return {
+    ...{ whenMs, kind: 'set_aside', stream: table, firstSeq: firstLogSeq, lastSeq: lastLogSeq },
+    ...{ firstMs: null, lastMs: null, count, bytes: 0 },
+    reason: `the file of shipment ${seq} was damaged, and the log had these rows of it no more`,
+  };
+}
+
 async function decodeAgain(
   { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
   { log, router }: RemakeOptions,
@@ -66,7 +82,8 @@ async function decodeAgain(
   const window = new Window(0, firstLogSeq);
   let nextSeq = firstLogSeq;
   while (nextSeq <= lastLogSeq) {
-    const blocks = await readBlocks(log, nextSeq);
+    // Damaged blocks are passed over there.
+    const blocks = await log.read(nextSeq, readBytesMax);
     if (blocks.length === 0) break;
     for (const { firstSeq, source, bytes } of blocks) {
       let seq = firstSeq;
@@ -79,14 +96,4 @@ async function decodeAgain(
   }
   const open = window.batches.get(`${database}.${table}`);
   return open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() });
-}
-
-/** None where the log itself is damaged. */
-async function readBlocks(log: RemakeOptions['log'], fromSeq: number): Promise<StoredBlock[]> {
-  try {
-    return await log.read(fromSeq, readBytesMax);
-  } catch (error) {
-    if (isFailure(error, 'log_corrupt')) return [];
-    throw error;
-  }
 }
