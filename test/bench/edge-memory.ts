@@ -72,6 +72,7 @@ async function watchAgent(owner: Owner, minutes: number): Promise<Watched> {
   const installation = await Installation.create(owner, {
     brokerUrl: broker.url,
     streams: plantStreams,
+    isBench: true,
     ship: { every: '10s' },
   });
   installation.startAgent();
