@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '@varve/common/clock.js';
-import type { ShipmentMetadata } from '@varve/common/contract/shipment.js';
+import { formatShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import { Wakeup } from '../wakeup.js';
 import { WorkerCaller } from '../worker-call.js';
@@ -43,7 +43,9 @@ export class ParquetEncoder {
     this.#uses++;
     this.#busy++;
     try {
-      return (await this.#thread.call('encode', [columns, metadata, path], buffersOf(columns))) as number;
+      // Formatted here: its module brings zod along, which the encoder's thread would load anew every time.
+      const keyValues = formatShipmentMetadata(metadata);
+      return (await this.#thread.call('encode', [columns, keyValues, path], buffersOf(columns))) as number;
     } finally {
       this.#busy--;
       this.#lastEndMs = this.#clock.monotonicMs();
