@@ -40,10 +40,11 @@ export class LaneReader {
     const window = (this.#window ??= new Window(monotonicMs, this.#nextSeq));
     for (const { firstSeq, source, bytes } of blocks) {
       let seq = firstSeq;
-      for (const message of readBlock(bytes)) {
+      for (const { topic, payload, arrivedMs, packetId } of readBlock(bytes)) {
         if (seq >= this.#nextSeq && seq < endSeq) {
-          if (window.lastSeq < window.firstSeq) this.#arrivedMs = message.arrivedMs;
-          window.take({ ...message, seq, source }, router);
+          if (window.lastSeq < window.firstSeq) this.#arrivedMs = arrivedMs;
+          // Member by member: a spread costs as much as decoding the message.
+          window.take({ topic, payload, arrivedMs, packetId, seq, source }, router);
         }
         seq++;
       }

@@ -6,12 +6,14 @@ import { test, type TestContext } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { readParquet } from 'parquet-wasm';
 import { systemClock } from '@varve/common/clock.js';
+import { formatShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { encodeShipment } from '../encode/encode-shipment.js';
+import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import { BlockBuilder } from '../log/block.js';
 import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
 import { SqliteLog } from '../log/sqlite-log.js';
@@ -74,8 +76,8 @@ async function stageOne(context: TestContext) {
   };
   const outbox = await Outbox.open(directory, log, 1e9);
   const encoder = {
-    encode: (...[columns, metadata, path]: [...Parameters<typeof encodeShipment>, string]) => {
-      const bytes = encodeShipment(columns, metadata);
+    encode: (...[columns, metadata, path]: Parameters<ParquetEncoder['encode']>) => {
+      const bytes = encodeShipment(columns, formatShipmentMetadata(metadata));
       writeFileSync(path, bytes);
       return Promise.resolve(bytes.length);
     },

@@ -11,11 +11,16 @@
  * 1. is how mqtt.js is written, not what it promises: its version is pinned, and a test holds it to this behaviour.
  * Subscriptions ask for QoS 1: at QoS 2 mqtt.js keeps received identifiers in memory only and loses a message when killed.
  */
-import mqtt, { type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
+import { createRequire } from 'node:module';
+import type { IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
 
 export type ProtocolVersion = 4 | 5;
+
+// Not by `import`: Node reads through all of mqtt.js for the names of its exports then, which takes 6 MB and keeps them.
+const mqtt = createRequire(import.meta.url)('mqtt') as typeof import('mqtt');
+forgetNumbers();
 
 /** How a connection came to nothing, where that says whether the broker speaks the protocol version. */
 export type RefusalKind = 'version' | 'dropped' | 'other';
@@ -181,6 +186,13 @@ export class MqttConnection {
       });
     }
   }
+}
+
+/** At its first packet mqtt.js makes a buffer of every number to 65,535, to have it ready: 14 MB, and we send few packets. */
+function forgetNumbers(): void {
+  const requireOfMqtt = createRequire(import.meta.resolve('mqtt'));
+  const packets = requireOfMqtt('mqtt-packet') as { writeToStream: { cacheNumbers: boolean } };
+  packets.writeToStream.cacheNumbers = false;
 }
 
 /** Packets of four bytes: success without properties is the same in MQTT 5 (§3.4.2.1) as in 3.1.1 (§3.4). */
