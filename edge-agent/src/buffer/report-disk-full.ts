@@ -15,6 +15,7 @@ export function reportDiskFull(log: EdgeLog, report: (message: string) => void):
     ...log,
     append: (blocks) => watch(log.append(blocks)),
     stage: (request) => watch(log.stage(request)),
+    trustBoot: (trust) => watch(log.trustBoot(trust)),
     confirm: (outboxId) => watch(log.confirm(outboxId)),
     evict: (request) => watch(log.evict(request)),
   };

@@ -3,6 +3,7 @@ import '../v8-flags.js';
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
+import type { BootTrust } from './boots.js';
 import type { EvictRequest, NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
 import { SqliteLog, type SqliteLogOptions } from './sqlite-log.js';
 
@@ -21,7 +22,10 @@ serveCalls(parentPort, {
     return log.state();
   },
   append: (blocks: NewBlock[]) => opened().append(blocks),
-  read: (fromSeq: number, bytesMax: number) => opened().read(fromSeq, bytesMax),
+  read: (fromSeq: number, bytesMax: number, clockBoot?: number) =>
+    opened().read(fromSeq, bytesMax, clockBoot),
+  beginBoot: (id: string) => opened().beginBoot(id),
+  trustBoot: (trust: BootTrust) => opened().trustBoot(trust),
   stage: (request: StageRequest) => opened().stage(request),
   replace: (entry: OutboxEntry) => opened().replace(entry),
   confirm: (outboxId: number) => opened().confirm(outboxId),

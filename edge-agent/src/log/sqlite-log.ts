@@ -25,7 +25,8 @@ import {
 import { asFailures, openLogDatabase, prepareLogStatements, type LogStatements } from './log-database.js';
 import { lossesOfDeadLetters, type LedgerRow, type Loss, type LossFacts } from './loss.js';
 import { LossLedger } from './loss-ledger.js';
-import { readBlock } from './block.js';
+import { readBlock, readBlockClock } from './block.js';
+import { Boots, type BootState, type BootTrust } from './boots.js';
 import { planDeletable } from './plan-deletable.js';
 import { packBlock, unpackBlock } from './packed-block.js';
 import { RecentBlocks } from './recent-blocks.js';
@@ -49,6 +50,7 @@ export class SqliteLog {
   readonly #db: Database.Database;
   readonly #statements: LogStatements;
   readonly #ledger: LossLedger;
+  readonly #boots: Boots;
   readonly #bounds: LogBounds;
   readonly #recent: RecentBlocks;
   #endSeq: number;
@@ -62,6 +64,7 @@ export class SqliteLog {
     this.#db = openLogDatabase(path, agent, newEpoch);
     this.#statements = prepareLogStatements(this.#db);
     this.#ledger = new LossLedger(this.#db);
+    this.#boots = new Boots(this.#db);
     this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
     for (const block of this.#statements.recentBlocks.all({ count: recentMessagesMax }).reverse())
       this.#recent.add(block as { firstSeq: number; messageCount: number; bytes: number });
@@ -106,7 +109,7 @@ export class SqliteLog {
     });
   }
 
-  read(fromSeq: number, bytesMax: number): StoredBlock[] {
+  read(fromSeq: number, bytesMax: number, clockBoot = Number.POSITIVE_INFINITY): StoredBlock[] {
     return asFailures(() => {
       const blocks: StoredBlock[] = [];
       let bytes = 0;
@@ -114,7 +117,9 @@ export class SqliteLog {
       while (blocks.length === 0 || bytes < bytesMax) {
         const packed = this.#statements.readBlock.get({ fromSeq: seq }) as StoredBlock | undefined;
         if (!packed) break;
-        const block = { ...packed, bytes: unpackBlock(packed.bytes) };
+        const unpacked = unpackBlock(packed.bytes);
+        const arrival = this.#boots.arrivalOf(readBlockClock(unpacked), clockBoot);
+        const block = { ...packed, bytes: unpacked, arrival };
         blocks.push(block);
         bytes += block.bytes.length;
         seq = block.firstSeq + block.messageCount;
@@ -123,20 +128,43 @@ export class SqliteLog {
     });
   }
 
-  stage({ shipments, deadLetters, nextSeq, backlog, lastLossId, nowMs }: StageRequest): Staged {
+  beginBoot(id: string): BootState {
+    const known = this.#boots.find(id);
+    if (known) return known;
+    const oldestSeq = this.#blockFrom(0) ?? this.#endSeq;
+    this.#transact(() => this.#boots.add(id, this.#endSeq, oldestSeq));
+    const begun = this.#boots.find(id);
+    assert(begun, 'the boot was just written');
+    return begun;
+  }
+
+  trustBoot(trust: BootTrust): void {
+    this.#transact(() => this.#boots.trust(trust));
+    this.#boots.noteKnown();
+    this.#oldestWaiting = undefined;
+  }
+
+  stage(request: StageRequest): Staged {
+    const { shipments, deadLetters, nextSeq, backlog, lastLossId, losses = [], trustedMs, nowMs } = request;
     const { insertOutbox, setLane, insertDeadLetter } = this.#statements;
+    const clockBoot = this.#boots.knownBoot;
     return this.#transact(() => {
       const entries = shipments.map((shipment) => {
         const { lane, database, table, seq } = shipment;
         setLane.run(lane, database, table, seq + 1);
-        return { ...shipment, id: Number(insertOutbox.run(shipment).lastInsertRowid) };
+        return {
+          ...{ ...shipment, clockBoot },
+          id: Number(insertOutbox.run({ ...shipment, clockBoot }).lastInsertRowid),
+        };
       });
       const lossesEntry = entries.at(-1);
       if (lastLossId !== undefined && lossesEntry) this.#ledger.ship(lastLossId, lossesEntry.id);
       for (const letter of deadLetters) insertDeadLetter.run(boundedLetter(letter));
       this.#ledger.add(lossesOfDeadLetters(deadLetters, nowMs));
+      this.#ledger.add(losses);
       const deadLettersDropped = this.#dropDeadLetters(nowMs);
       const position = this.#moveTo(nextSeq);
+      if (trustedMs !== undefined) this.#boots.noteTrustedMs(trustedMs);
       if (backlog) this.#setBacklog(backlog);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
@@ -244,7 +272,7 @@ export class SqliteLog {
     if (firstSeq === undefined) return undefined;
     if (this.#oldestWaiting?.firstSeq !== firstSeq) {
       const bytes = this.#statements.blockBytes.pluck().get(firstSeq) as Uint8Array;
-      this.#oldestWaiting = { firstSeq, arrivedMs: firstArrivalMs(bytes) };
+      this.#oldestWaiting = { firstSeq, arrivedMs: firstArrivalMs(bytes, this.#boots) };
     }
     return this.#oldestWaiting.arrivedMs;
   }
@@ -270,9 +298,11 @@ function boundedLetter(letter: DeadLetter): DeadLetter {
 }
 
 /** Undefined where the block is damaged: whoever needs its messages says so. */
-function firstArrivalMs(packed: Uint8Array): number | undefined {
+function firstArrivalMs(packed: Uint8Array, boots: Boots): number | undefined {
   try {
-    const [message] = readBlock(unpackBlock(packed));
+    const bytes = unpackBlock(packed);
+    const arrival = boots.arrivalOf(readBlockClock(bytes), Number.POSITIVE_INFINITY);
+    const [message] = readBlock(bytes, arrival?.shiftMs);
     return message?.arrivedMs;
   } catch (error) {
     if (isFailure(error, 'log_corrupt')) return undefined;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { messageOf, Failure } from '@varve/common/errors.js';
 import { WorkerCaller } from '../worker-call.js';
+import type { BootState } from './boots.js';
 import type { DeadLetter, EdgeLog, LogSizes, LogState, Staged, StoredBlock } from './edge-log.js';
 import type { LedgerRow, LossFacts } from './loss.js';
 import type { LogBounds, SqliteLogOptions } from './sqlite-log.js';
@@ -44,7 +45,10 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
         [blocks],
         blocks.map(({ bytes }) => bytes.buffer),
       ) as Promise<number[]>,
-    read: (fromSeq, bytesMax) => thread.call('read', [fromSeq, bytesMax]) as Promise<StoredBlock[]>,
+    read: (fromSeq, bytesMax, clockBoot) =>
+      thread.call('read', [fromSeq, bytesMax, clockBoot]) as Promise<StoredBlock[]>,
+    beginBoot: (id) => thread.call('beginBoot', [id]) as Promise<BootState>,
+    trustBoot: (trust) => thread.call('trustBoot', [trust]) as Promise<void>,
     stage: (request) => thread.call('stage', [request]) as Promise<Staged>,
     replace: (entry) => thread.call('replace', [entry]) as Promise<void>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
