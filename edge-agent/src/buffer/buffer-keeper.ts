@@ -44,6 +44,8 @@ export interface BufferKeeperOptions {
   readonly evictor: Pick<Evictor, 'dropLowest' | 'dropOlder'>;
   readonly reserve: Pick<ReserveFile, 'hold' | 'giveUp'>;
   readonly clock: Clock;
+  /** The wall clock where it is trusted. */
+  readonly trustedNowMs: () => number | undefined;
   readonly logger: Logger;
   /** `mayStage` may have become true. */
   readonly onRoom: () => void;
@@ -128,7 +130,7 @@ export class BufferKeeper {
       freeBytes: await freeBytes(dataDir),
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
-      nowMs: clock.nowMs(),
+      nowMs: this.#options.trustedNowMs(),
       isDiskFull: clock.monotonicMs() < this.#diskRestsUntilMs,
     };
   }

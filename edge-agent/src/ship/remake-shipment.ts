@@ -2,7 +2,7 @@
  * A shipment whose file is gone or not whole, made again: its number is taken, so its lane goes on only with a file.
  *
  * Blocks stay in the log until the store has what was made of them, so as a rule the same messages make the same rows
- * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
+ * again: what was learned of the clock since then is left out (`clockBoot`). What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
  * empty and says just that. If an upload of the first file had landed after all, the key is taken and nothing changes.
  *
  * 1. Decode the messages of the shipment anew. 2. Write the file under a new name, durably. 3. The row takes the new file:
@@ -47,17 +47,17 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
 }
 
 async function decodeAgain(
-  { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
+  { database, table, firstLogSeq, lastLogSeq, clockBoot }: OutboxEntry,
   { log, router }: RemakeOptions,
 ): Promise<TableBatch> {
   const window = new Window(0, firstLogSeq);
   let nextSeq = firstLogSeq;
   while (nextSeq <= lastLogSeq) {
-    const blocks = await readBlocks(log, nextSeq);
+    const blocks = await readBlocks(log, nextSeq, clockBoot);
     if (blocks.length === 0) break;
-    for (const { firstSeq, source, bytes } of blocks) {
+    for (const { firstSeq, source, bytes, arrival } of blocks) {
       let seq = firstSeq;
-      for (const message of readBlock(bytes)) {
+      for (const message of readBlock(bytes, arrival?.shiftMs)) {
         if (seq >= nextSeq && seq <= lastLogSeq) window.take({ ...message, seq, source }, router);
         seq++;
       }
@@ -69,9 +69,13 @@ async function decodeAgain(
 }
 
 /** None where the log itself is damaged. */
-async function readBlocks(log: RemakeOptions['log'], fromSeq: number): Promise<StoredBlock[]> {
+async function readBlocks(
+  log: RemakeOptions['log'],
+  fromSeq: number,
+  clockBoot: number | undefined,
+): Promise<StoredBlock[]> {
   try {
-    return await log.read(fromSeq, readBytesMax);
+    return await log.read(fromSeq, readBytesMax, clockBoot);
   } catch (error) {
     if (isFailure(error, 'log_corrupt')) return [];
     throw error;
