@@ -62,8 +62,9 @@ export class Installation {
     return installation;
   }
 
-  startAgent(): void {
-    this.agent = startNode(this.#owner, edgeProgram, ['run', '--config', 'edge.yaml'], { cwd: this.dir });
+  startAgent(env: Readonly<Record<string, string>> = {}): void {
+    const args = ['run', '--config', 'edge.yaml'];
+    this.agent = startNode(this.#owner, edgeProgram, args, { cwd: this.dir, env });
   }
 
   startTsdb(): void {
@@ -176,6 +177,7 @@ interface AgentStatus {
     readonly total: Readonly<Record<string, { readonly messages: number }>>;
     readonly waiting_rows: number;
   };
+  readonly clock: { readonly state: string; readonly waiting_messages: number; readonly steps: number };
   readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
 }
