@@ -69,11 +69,11 @@ export class Installation {
     return installation;
   }
 
-  startAgent(): void {
+  startAgent(env: Readonly<Record<string, string>> = {}): void {
     const args = ['run', '--config', 'edge.yaml'];
     this.agent = this.#isBench
-      ? startProcess(this.#owner, edgeCommand, args, { cwd: this.dir })
-      : startNode(this.#owner, edgeProgram, args, { cwd: this.dir });
+      ? startProcess(this.#owner, edgeCommand, args, { cwd: this.dir, env })
+      : startNode(this.#owner, edgeProgram, args, { cwd: this.dir, env });
   }
 
   startTsdb(): void {
@@ -186,6 +186,7 @@ interface AgentStatus {
     readonly total: Readonly<Record<string, { readonly messages: number }>>;
     readonly waiting_rows: number;
   };
+  readonly clock: { readonly state: string; readonly waiting_messages: number; readonly steps: number };
   readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
 }

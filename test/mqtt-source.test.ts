@@ -15,7 +15,7 @@ import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { IntakeGate } from '@varve/edge-agent/buffer/intake-gate.js';
-import { readBlock } from '@varve/edge-agent/log/block.js';
+import { readBlock, unknownClock } from '@varve/edge-agent/log/block.js';
 import type { SourceConfig } from '@varve/edge-agent/config.js';
 import type { EdgeLog, LogState, NewBlock, StoredBlock } from '@varve/edge-agent/log/edge-log.js';
 import { startEdgeLog } from '@varve/edge-agent/log/start-edge-log.js';
@@ -106,6 +106,7 @@ function startSource(context: TestContext, port: number, { keepaliveSeconds, log
       metrics,
       intake,
       clock: systemClock,
+      arrivals: { nowMs: () => systemClock.nowMs(), blockClock: () => unknownClock },
       random: () => 0,
       logger: silentLogger(),
       onDurable: () => undefined,

@@ -3,6 +3,7 @@
  *
  *     source ─▶ log (SQLite) ─▶ pump: decode, window, encode ─▶ outbox ─▶ shipper ─▶ store
  *          acknowledge ◀─┘
+ *     watch: knows when messages came, and holds back what needs a clock that is not set yet
  *     keeper: holds the buffer within its bounds – closes the intake of sources, or drops messages and writes that down
  */
 import { randomUUID } from 'node:crypto';
@@ -21,6 +22,8 @@ import { IntakeGate } from './buffer/intake-gate.js';
 import { reportDiskFull } from './buffer/report-disk-full.js';
 import { ReserveFile } from './buffer/reserve-file.js';
 import { StreamRanks } from './buffer/stream-ranks.js';
+import { readBootId, readClockEvidence } from './clock-trust/clock-evidence.js';
+import { ClockWatch } from './clock-trust/clock-watch.js';
 import type { EdgeConfig } from './config.js';
 import { Router } from './decode/router.js';
 import { ParquetEncoder } from './encode/parquet-encoder.js';
@@ -58,9 +61,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const { config, version, clock, random, logger, registry } = options;
   const { agent, dataDir } = config;
   const metrics = createEdgeMetrics(registry);
-  const startedMs = clock.nowMs();
+  const startedMs = clock.monotonicMs();
 
-  const newEpoch = nameEpoch(startedMs, randomUUID().slice(0, 8));
+  const newEpoch = nameEpoch(clock.nowMs(), randomUUID().slice(0, 8));
   const bounds = shareBytes(config.buffer);
   const intake = new IntakeGate();
   await makeDataDir(dataDir);
@@ -73,6 +76,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
   const router = new Router(config.streams);
+  const watch: ClockWatch = new ClockWatch({
+    ...{ config: config.clock, bootId: await readBootId(), log, clock, logger },
+    readEvidence: readClockEvidence,
+    isStoreAway: () => outbox.entries.length > 0 && !shipper.state().storeReachable,
+    onChange: () => pump.wake(),
+  });
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
   const proof = {
     access: 'put-only',
@@ -95,6 +104,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   });
   const pump: Pump = new Pump({
     ...shipping,
+    arrivals: watch,
     policy: { ...config.ship, logBytesMax: bounds.windowBytesMax },
     mayStage: () => keeper.mayStage(),
     onStaged: (logBytes) => {
@@ -112,16 +122,40 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     ...{ dataDir, log, pump, outbox, intake, evictor, clock, logger },
     limits,
     reserve: new ReserveFile(dataDir),
+    trustedNowMs: () => watch.trustedNowMs(),
     onRoom: () => pump.wake(),
   });
   const sources = config.sources.map(
     (source) =>
       new MqttSource({
-        ...{ config: source, limits: config.group, log, intake, clock, random, logger, metrics },
+        ...{
+          config: source,
+          limits: config.group,
+          log,
+          intake,
+          clock,
+          arrivals: watch,
+          random,
+          logger,
+          metrics,
+        },
         onDurable: () => pump.wake(),
       }),
   );
-  const status = { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, keeper, metrics };
+  const status = {
+    agent,
+    version,
+    startedMs,
+    clock,
+    watch,
+    log,
+    sources,
+    pump,
+    outbox,
+    shipper,
+    keeper,
+    metrics,
+  };
   const publisher = new StatusPublisher({
     ...{ key: agentStatusKey(agent), clock, logger },
     read: () => readStatus(status),
@@ -133,7 +167,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   try {
     const address = await listen(server, config.listen, 'status.listen');
     logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
+    await watch.look();
     await runLoops(signal, [
+      (stop) => watch.run(stop),
       untilDamaged,
       (stop) => shipper.run(stop),
       (stop) => publisher.run(stop),

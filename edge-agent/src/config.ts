@@ -21,6 +21,7 @@ import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { bufferSchema, type BufferConfig } from './buffer/buffer-config.js';
+import { clockSchema, type ClockConfig } from './clock-trust/clock-config.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
 import { lossesTable } from './ship/losses-batch.js';
@@ -83,6 +84,7 @@ export interface EdgeConfig {
   };
   readonly group: GroupLimits;
   readonly buffer: BufferConfig;
+  readonly clock: ClockConfig;
   readonly listen: ListenAddress;
 }
 
@@ -196,6 +198,7 @@ export const edgeSchema = z.strictObject({
     })
     .prefault({}),
   buffer: bufferSchema,
+  clock: clockSchema,
   status: z.strictObject({ listen: listenAddress().default({ host: '127.0.0.1', port: 8182 }) }).prefault({}),
 });
 
@@ -258,6 +261,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       delayMs: raw.log.group.max_delay,
     },
     buffer: raw.buffer,
+    clock: raw.clock,
     listen: raw.status.listen,
   };
 }

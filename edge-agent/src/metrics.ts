@@ -69,6 +69,21 @@ export function createEdgeMetrics(registry: Registry) {
       help: '1 while sources are stopped because the buffer is full',
       registers,
     }),
+    clockTrusted: new Gauge({
+      name: 'varve_edge_clock_trusted',
+      help: '1 while the wall clock of the gateway is trusted',
+      registers,
+    }),
+    clockWaiting: new Gauge({
+      name: 'varve_edge_clock_waiting_messages',
+      help: 'Messages held back until the wall clock is trusted',
+      registers,
+    }),
+    clockSteps: new Gauge({
+      name: 'varve_edge_clock_steps',
+      help: 'How often the wall clock was set since the start',
+      registers,
+    }),
     outboxShipments: new Gauge({
       name: 'varve_edge_outbox_shipments',
       help: 'Shipments not yet confirmed',

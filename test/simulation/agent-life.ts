@@ -10,6 +10,7 @@ import { runLoops } from '@varve/common/run-loops.js';
 import { BufferKeeper } from '@varve/edge-agent/buffer/buffer-keeper.js';
 import { shareBytes } from '@varve/edge-agent/buffer/buffer-config.js';
 import { Evictor } from '@varve/edge-agent/buffer/evictor.js';
+import { unknownClock } from '@varve/edge-agent/log/block.js';
 import { IntakeGate } from '@varve/edge-agent/buffer/intake-gate.js';
 import { reportDiskFull } from '@varve/edge-agent/buffer/report-disk-full.js';
 import { StreamRanks } from '@varve/edge-agent/buffer/stream-ranks.js';
@@ -110,6 +111,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
     ...{ dataDir: '', log, pump, outbox, intake, evictor, clock, logger, limits },
     reserve: { hold: () => Promise.resolve(), giveUp: () => Promise.resolve() },
     diskRoom: () => Promise.resolve({ freeBytes: forEver }),
+    trustedNowMs: () => clock.nowMs(),
     onRoom: () => pump.wake(),
   });
   const source = new MqttSource({
@@ -120,6 +122,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
     },
     limits: { messagesMax: profile.groupMessages, bytesMax: forEver, delayMs: 50 },
     ...{ log, intake, clock, random, logger, metrics },
+    arrivals: { nowMs: () => clock.nowMs(), blockClock: () => unknownClock },
     connect: (options) => broker.connect(options),
     onDurable: () => pump.wake(),
   });

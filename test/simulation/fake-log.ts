@@ -103,6 +103,9 @@ export class FakeLog {
       losses: () => ask('totals', () => model.losses()),
       deadLetters: (limit) => ask('dead letters', () => model.deadLetters(limit)),
       sizes: (seq) => ask('sizes', () => model.sizes(seq)),
+      // Its clock is trusted from the start.
+      beginBoot: () => Promise.resolve({ boot: 1, offsetMs: 0, trustedMs: null }),
+      trustBoot: () => Promise.resolve(),
       // One set of subscriptions, which never changes.
       subscribed: () => ask('subscriptions', () => []),
       setSubscribed: () => ask('remember subscriptions', () => undefined),

@@ -90,7 +90,7 @@ export class ModelLog {
     const entries = shipments.map((shipment) => {
       const { lane, database, table, seq } = shipment;
       tables.lanes.set(`${lane}/${database}/${table}`, { lane, database, table, seq: seq + 1 });
-      return { ...shipment, id: ++tables.lastOutboxId };
+      return { ...shipment, clockBoot: 0, id: ++tables.lastOutboxId };
     });
     tables.outbox = [...tables.outbox, ...entries];
     const lossesEntry = entries.at(-1);

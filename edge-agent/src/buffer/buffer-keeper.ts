@@ -47,6 +47,8 @@ export interface BufferKeeperOptions {
   /** Of the disk that the folder lies on; absent: asks the system. */
   readonly diskRoom?: (path: string) => Promise<Pick<DiskRoom, 'freeBytes'>>;
   readonly clock: Clock;
+  /** The wall clock where it is trusted. */
+  readonly trustedNowMs: () => number | undefined;
   readonly logger: Logger;
   /** `mayStage` may have become true. */
   readonly onRoom: () => void;
@@ -145,7 +147,7 @@ export class BufferKeeper {
       freeBytes: (await (this.#options.diskRoom ?? diskRoom)(dataDir)).freeBytes,
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
-      nowMs: clock.nowMs(),
+      nowMs: this.#options.trustedNowMs(),
       isDiskFull: clock.monotonicMs() < this.#diskRestsUntilMs,
     };
   }

@@ -18,7 +18,8 @@ export interface BufferUsage {
   /** Free inside the database file: room that takes nothing from the disk. */
   readonly reusableBytes: number;
   readonly oldestWaitingMs: number | undefined;
-  readonly nowMs: number;
+  /** Undefined while the clock is not trusted: ages by it mean nothing. */
+  readonly nowMs: number | undefined;
   /** It refused a write a moment ago. */
   readonly isDiskFull: boolean;
 }
@@ -40,18 +41,19 @@ const dropShare = 0.05;
  * made free, and leave it none to write its next shipment.
  */
 export const resumeFreeBytes = 8_000_000;
-/** A clock that says less has not been set yet (no battery): ages by it mean nothing. */
+/** A clock that said less was not set when the message came (no battery): its age is not known. */
 const earliestClockMs = Date.UTC(2020, 0, 1);
 
 export function planRelief(usage: BufferUsage, limits: BufferLimits, before: BufferState): Relief {
   const share = before === 'stopped' ? resumeShare : before === 'dropping' ? dropShare : 0;
   if (usage.isDiskFull) return { state: 'stopped', reason: 'the disk refused a write: it is full' };
   const state = limits.onFull === 'drop_oldest' ? 'dropping' : 'stopped';
-  const age = ageReason(usage, limits, share);
-  if (age !== undefined)
+  const { nowMs } = usage;
+  const age = nowMs === undefined ? undefined : ageReason(usage, nowMs, limits, share);
+  if (nowMs !== undefined && age !== undefined)
     return {
       ...{ state, reason: age },
-      ...(state === 'dropping' && { dropBeforeMs: usage.nowMs - (limits.ageMaxMs ?? 0) * (1 - dropShare) }),
+      ...(state === 'dropping' && { dropBeforeMs: nowMs - (limits.ageMaxMs ?? 0) * (1 - dropShare) }),
     };
   const reason = sizeReason(usage, limits, share) ?? freeReason(usage, limits, share);
   return reason === undefined ? { state: 'collecting', reason } : { state, reason };
@@ -74,8 +76,12 @@ export function freeBytesToResume(keepFreeBytes: number): number {
   return keepFreeBytes * (1 + resumeShare) + resumeFreeBytes;
 }
 
-function ageReason(usage: BufferUsage, { ageMaxMs }: BufferLimits, share: number): string | undefined {
-  const { oldestWaitingMs, nowMs } = usage;
+function ageReason(
+  { oldestWaitingMs }: BufferUsage,
+  nowMs: number,
+  { ageMaxMs }: BufferLimits,
+  share: number,
+): string | undefined {
   if (ageMaxMs === undefined || oldestWaitingMs === undefined || oldestWaitingMs < earliestClockMs)
     return undefined;
   const ageMs = nowMs - oldestWaitingMs;

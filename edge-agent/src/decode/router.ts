@@ -64,6 +64,11 @@ export class Router {
     return refusals;
   }
 
+  /** The streams that make a row of such a message at its arrival time. */
+  arrivalStreams(topic: string): string[] {
+    return this.#routesOf(topic).flatMap(({ stream: { config } }) => (config.time ? [] : config.name));
+  }
+
   #routesOf(topic: string): readonly Route[] {
     const known = this.#routes.get(topic);
     if (known) return known;

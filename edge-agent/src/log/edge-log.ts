@@ -7,6 +7,7 @@
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
+ *     boots         which wall clock the monotonic clock of each boot turned out to be (`boots.ts`)
  *
  * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
  * follow (DESIGN I1). `stage` moves the position and records the shipments in one transaction, so a message is in one
@@ -22,6 +23,7 @@
  * an SD card a second stops nobody.
  */
 import type { Lane } from '@varve/common/contract/object-keys.js';
+import type { BlockArrival, BootState, BootTrust } from './boots.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
 
 export type LaneOfTable = Pick<Lane, 'lane' | 'database' | 'table'>;
@@ -35,6 +37,8 @@ export interface NewBlock {
 
 export interface StoredBlock extends NewBlock {
   readonly firstSeq: number;
+  /** Absent: as the block says. */
+  readonly arrival?: BlockArrival | undefined;
 }
 
 /** A finished shipment whose file is durable. */
@@ -52,6 +56,8 @@ export interface StagedShipment extends LaneOfTable {
 export interface OutboxEntry extends StagedShipment {
   /** In the order of staging. */
   readonly id: number;
+  /** The newest boot whose clock was known when it was made (`boots.ts`); absent: all that are. */
+  readonly clockBoot?: number;
 }
 
 export interface DeadLetter {
@@ -83,6 +89,10 @@ export interface StageRequest {
   readonly backlog?: readonly LogRange[];
   /** Ledger rows that are in the last of the shipments: all up to this one. */
   readonly lastLossId?: number;
+  /** What the window found out about its messages' arrival times. */
+  readonly losses?: readonly Loss[];
+  /** The wall clock, where it is trusted. */
+  readonly trustedMs?: number | undefined;
   /** Wall clock, for the ledger. */
   readonly nowMs: number;
 }
@@ -146,9 +156,16 @@ export interface EdgeLog {
 
   /**
    * Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. Damaged
-   * blocks are set aside on the way, with a ledger row for what is in no shipment.
+   * blocks are set aside on the way, with a ledger row for what is in no shipment. Arrival times are as known when
+   * `clockBoot` was the newest boot known; absent: now.
    */
-  read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]>;
+  read(fromSeq: number, bytesMax: number, clockBoot?: number): Promise<StoredBlock[]>;
+
+  /** The boot of this id (any text, unique to the boot). Blocks that come name its number. Durable when it resolves. */
+  beginBoot(id: string): Promise<BootState>;
+
+  /** From now on all arrival times of this boot are known. The first time counts. Durable when it resolves. */
+  trustBoot(trust: BootTrust): Promise<void>;
 
   /** Moves the position, takes the shipments' numbers, keeps dead letters and their losses. Durable when it resolves. */
   stage(request: StageRequest): Promise<Staged>;

@@ -13,7 +13,7 @@ import { Failure } from '@varve/common/errors.js';
 import type { GroupLimits } from '../config.js';
 import type { Message } from '../message.js';
 import { Wakeup } from '../wakeup.js';
-import { BlockBuilder } from './block.js';
+import { BlockBuilder, type BlockClock } from './block.js';
 import type { EdgeLog } from './edge-log.js';
 
 /** As configured, but that how many are worth a commit may change with the connection. */
@@ -26,6 +26,8 @@ export interface GroupCommitterOptions<Ticket> {
   readonly source: string;
   readonly limits: CommitLimits;
   readonly clock: Clock;
+  /** As for `BlockBuilder`. */
+  readonly blockClock?: () => BlockClock;
   /** The messages of these tickets are on the disk. */
   readonly onDurable: (tickets: readonly Ticket[]) => void;
   /** The messages of these tickets are not, and will not be. */
@@ -42,12 +44,13 @@ export class GroupCommitter<Ticket> {
   readonly #options: GroupCommitterOptions<Ticket>;
   readonly #added: Wakeup;
   readonly #filled: Wakeup;
-  readonly #block = new BlockBuilder();
+  readonly #block: BlockBuilder;
   #tickets: Ticket[] = [];
   #committing: Committing<Ticket> | undefined;
 
   constructor(options: GroupCommitterOptions<Ticket>) {
     this.#options = options;
+    this.#block = new BlockBuilder(options.blockClock);
     this.#added = new Wakeup(options.clock);
     this.#filled = new Wakeup(options.clock);
   }

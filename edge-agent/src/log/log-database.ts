@@ -127,7 +127,7 @@ function lacksNothing(tables: readonly unknown[]): boolean {
 }
 
 const outboxColumns = `id, lane, database, table_name AS "table", seq, file, row_count AS rowCount, bytes,
-    first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs`;
+    first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs, clock_boot AS clockBoot`;
 
 /** The first message that the store may not have. */
 const keepSeqText = `min(next_seq, coalesce((SELECT min(first_log_seq) FROM outbox), next_seq),
@@ -156,8 +156,9 @@ const statementTexts = {
         AND first_seq + message_count > @fromSeq
       ORDER BY first_seq LIMIT 1`,
   insertOutbox: `
-      INSERT INTO outbox (lane, database, table_name, seq, file, row_count, bytes, first_log_seq, last_log_seq, staged_ms)
-      VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs)`,
+      INSERT INTO outbox (lane, database, table_name, seq, file, row_count, bytes, first_log_seq, last_log_seq, staged_ms,
+        clock_boot)
+      VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs, @clockBoot)`,
   setLane: `
       INSERT INTO lanes VALUES (?, ?, ?, ?)
       ON CONFLICT (lane, database, table_name) DO UPDATE SET next_seq = excluded.next_seq`,

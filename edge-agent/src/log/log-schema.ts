@@ -31,7 +31,7 @@ export const migrations: readonly string[] = [
     code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
   ) STRICT;
   `,
-  // The loss ledger, known gaps, the backlog.
+  // The loss ledger, known gaps, the backlog, the clocks of boots (`boots.ts`).
   `
   ALTER TABLE dead_letters ADD COLUMN stream TEXT;
   CREATE TABLE losses (
@@ -48,5 +48,10 @@ export const migrations: readonly string[] = [
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE gaps (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   CREATE TABLE backlog (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
+  CREATE TABLE boots (
+    boot INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, first_seq INTEGER NOT NULL, offset_ms INTEGER
+  ) STRICT;
+  ALTER TABLE position ADD COLUMN trusted_ms INTEGER;
+  ALTER TABLE outbox ADD COLUMN clock_boot INTEGER NOT NULL DEFAULT 0;
   `,
 ];

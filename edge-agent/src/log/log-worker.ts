@@ -3,6 +3,7 @@ import '../v8-flags.js';
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
+import type { BootTrust } from './boots.js';
 import type { EvictRequest, NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
 import type { Loss } from './loss.js';
 import { openLog } from './open-log.js';
@@ -25,10 +26,12 @@ serveCalls(parentPort, {
   },
   salvage: (why: string) => salvage({ ...(workerData as SqliteLogOptions), why }),
   append: (blocks: NewBlock[]) => opened().append(blocks),
-  read: (fromSeq: number, bytesMax: number) => {
-    const blocks = opened().read(fromSeq, bytesMax);
+  read: (fromSeq: number, bytesMax: number, clockBoot?: number) => {
+    const blocks = opened().read(fromSeq, bytesMax, clockBoot);
     return { blocks, setAside: opened().takeSetAside() };
   },
+  beginBoot: (id: string) => opened().beginBoot(id),
+  trustBoot: (trust: BootTrust) => opened().trustBoot(trust),
   stage: (request: StageRequest) => opened().stage(request),
   replace: (entry: OutboxEntry, losses?: readonly Loss[]) => opened().replace(entry, losses),
   shippedLosses: (outboxId: number) => opened().shippedLosses(outboxId),

@@ -6,7 +6,9 @@
  *     dead_letter           messages that no stream could read; they are kept as dead letters for a while
  *     dead_letters_dropped  dead letters forgotten because there were too many: counted as `dead_letter` before
  *     set_aside             stored bytes that turned out to be unreadable
- *     clock_corrected       messages whose arrival time was put right
+ *     clock_corrected       messages whose arrival time is a row's time, and was put right
+ *     clock_untrusted       messages whose arrival time is a row's time, and is what a clock said that nobody trusts; one row
+ *                           for each boot, stream and start of the agent: later messages of that boot are not counted
  *
  * So `evicted`, `dead_letter` and `set_aside` together are the messages that are in no table.
  */
@@ -18,6 +20,7 @@ export const lossKinds = [
   'dead_letters_dropped',
   'set_aside',
   'clock_corrected',
+  'clock_untrusted',
 ] as const;
 export type LossKind = (typeof lossKinds)[number];
 

@@ -116,6 +116,7 @@ function build(options: SalvageOptions, old: DamagedDatabase | undefined, raw: R
     const losses = [...missing.losses, ...notes({ whenMs, nextSeq, endSeq, isNewEpoch, isLedgerWhole, why })];
     fresh.addLosses(losses);
     fresh.setPosition({ nextSeq, endSeq, gaps: [...gaps, ...missing.ranges] });
+    fresh.addBoots(old);
     if (!isNewEpoch) fresh.addShipments(old);
     fresh.finish();
     const messagesLost = losses.reduce((sum, { count }) => sum + count, 0);

@@ -2,12 +2,13 @@
 import type Database from 'better-sqlite3';
 import type { DamagedDatabase, Row } from './damaged-database.js';
 import type { FoundBlock } from './plan-salvage.js';
+import { readBlockClock } from './block.js';
 import { Gaps, type SeqRange } from './gaps.js';
 import { asFailures, prepareOn } from './log-database.js';
 import { isWholeLoss, type Loss } from './loss.js';
 import { LossLedger } from './loss-ledger.js';
 import { Seal } from './seal.js';
-import { arrivalsOf, type PackedRow } from './stored-block.js';
+import { arrivalsOf, openBlock, type PackedRow } from './stored-block.js';
 
 /** Of blocks in one transaction: what the write-ahead log holds until it is written back. */
 const transactionBytes = 4_000_000;
@@ -15,6 +16,8 @@ const transactionBytes = 4_000_000;
 export class SalvagedDatabase {
   readonly #db: Database.Database;
   readonly #prepare: (text: string) => Database.Statement;
+  /** That a block names. */
+  #newestBoot = 0;
 
   /** @param db new and empty */
   constructor(db: Database.Database) {
@@ -32,6 +35,7 @@ export class SalvagedDatabase {
       for (const row of rows) {
         const { firstSeq, messageCount, source } = row;
         insert.run({ firstSeq, messageCount, source, bytes: row.bytes });
+        this.#newestBoot = Math.max(this.#newestBoot, readBlockClock(openBlock(row)).boot);
         const { firstMs = null, lastMs = null } = arrivalsOf(row) ?? {};
         found.push({ firstSeq, endSeq: firstSeq + messageCount, firstMs, lastMs });
         bytes += row.bytes.length;
@@ -90,6 +94,23 @@ export class SalvagedDatabase {
     this.#transact(() => {
       this.#prepare('UPDATE position SET next_seq = ?, end_seq = ?').run(nextSeq, endSeq);
       for (const gap of gaps) known.add(gap);
+    });
+  }
+
+  /**
+   * The clocks of boots, which blocks name by number. Where they cannot be read, a boot to come must not get such a number: its
+   * clock would be taken for theirs.
+   */
+  addBoots(old: DamagedDatabase | undefined): void {
+    const rows = old?.readSmall('boots')?.filter(isWholeBoot) ?? [];
+    const [position] = old?.readSmall('position') ?? [];
+    const trustedMs = position?.['trusted_ms'];
+    const newest = Math.max(0, ...rows.map((row) => Number(row['boot'])));
+    this.#transact(() => {
+      for (const row of rows) this.#insert('boots', row);
+      if (this.#newestBoot > newest)
+        this.#insert('boots', { boot: this.#newestBoot, id: 'unreadable', first_seq: 0, offset_ms: null });
+      if (Number.isSafeInteger(trustedMs)) this.#prepare('UPDATE position SET trusted_ms = ?').run(trustedMs);
     });
   }
 
@@ -154,6 +175,14 @@ function isWholeRow(row: Row): boolean {
     count: row['count'],
     bytes: row['bytes'],
   } as unknown as Loss);
+}
+
+function isWholeBoot(row: Row): boolean {
+  return (
+    ['boot', 'first_seq'].every((name) => Number.isSafeInteger(row[name])) &&
+    typeof row['id'] === 'string' &&
+    (row['offset_ms'] === null || Number.isSafeInteger(row['offset_ms']))
+  );
 }
 
 function isWholeLetter(row: Row): boolean {

@@ -14,6 +14,7 @@ const sealedTexts = [
   'SELECT * FROM lanes ORDER BY lane, database, table_name',
   'SELECT * FROM outbox ORDER BY id',
   'SELECT * FROM backlog ORDER BY first_seq',
+  'SELECT * FROM boots ORDER BY boot',
   'SELECT count(*), sum(first_seq), sum(end_seq) FROM gaps',
 ];
 const readText = `SELECT value FROM meta WHERE key = '${sealKey}'`;

@@ -21,7 +21,6 @@ import {
   type StoredBlock,
 } from './edge-log.js';
 import { Gaps, type SeqRange } from './gaps.js';
-import { fileBytes } from './header.js';
 import { HighWaterFile, isBehind, markPathOf, readMark } from './high-water.js';
 import { lossOfBlock } from './block-loss.js';
 import { DeadLetters } from './dead-letters.js';
@@ -34,12 +33,15 @@ import {
 } from './log-database.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
 import { LogPosition } from './log-position.js';
+import { LogSizer } from './log-sizer.js';
 import { LossLedger } from './loss-ledger.js';
+import { readBlockClock } from './block.js';
+import { Boots, type BootState, type BootTrust } from './boots.js';
 import { packBlock, type BlockPlace } from './packed-block.js';
 import { RecentBlocks, type BlockSize } from './recent-blocks.js';
 import { Seal } from './seal.js';
 import { SetAsideFolder } from './set-aside-folder.js';
-import { arrivalsOf, openBlock, whyUnreadable, type PackedRow } from './stored-block.js';
+import { tryOpenBlock, whyUnreadable, type PackedRow } from './stored-block.js';
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -60,18 +62,19 @@ export class SqliteLog {
   readonly #db: Database.Database;
   readonly #statements: LogStatements;
   readonly #ledger: LossLedger;
+  readonly #boots: Boots;
   readonly #bounds: LogBounds;
   readonly #recent: RecentBlocks;
   readonly #letters: DeadLetters;
   readonly #gaps: Gaps;
   readonly #position: LogPosition;
+  readonly #sizer: LogSizer;
   readonly #seal: Seal;
   readonly #mark: HighWaterFile;
   readonly #agent: string;
   #setAside: Loss[] = [];
   #endSeq: number;
   #appendedBytes = 0;
-  #oldestWaiting: { readonly firstSeq: number; readonly arrivedMs: number | undefined } | undefined;
 
   /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full` */
   constructor({ path, agent, newEpoch, bounds }: SqliteLogOptions) {
@@ -81,10 +84,12 @@ export class SqliteLog {
     this.#db = openLogDatabase(path, agent, newEpoch);
     try {
       this.#statements = asFailures(() => prepareLogStatements(this.#db));
+      this.#boots = asFailures(() => new Boots(this.#db));
       this.#ledger = asFailures(() => new LossLedger(this.#db));
       this.#letters = new DeadLetters(this.#statements, this.#ledger, this.#bounds.deadLetterBytesMax);
       this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
       this.#position = new LogPosition(this.#statements, this.#gaps);
+      this.#sizer = new LogSizer(path, this.#statements, this.#position, this.#boots);
       this.#seal = asFailures(() => new Seal(prepareOn(this.#db)));
       this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
       this.#endSeq = asFailures(() => this.#check());
@@ -167,7 +172,7 @@ export class SqliteLog {
   }
 
   /** What is damaged is passed over: see `takeSetAside`. */
-  read(fromSeq: number, bytesMax: number): StoredBlock[] {
+  read(fromSeq: number, bytesMax: number, clockBoot = Number.POSITIVE_INFINITY): StoredBlock[] {
     return asFailures(() => {
       const blocks: StoredBlock[] = [];
       let bytes = 0;
@@ -176,12 +181,13 @@ export class SqliteLog {
         const row = this.#statements.readBlock.get({ fromSeq: seq }) as PackedRow | undefined;
         this.#requireNoGap({ firstSeq: seq, endSeq: row?.firstSeq ?? this.#endSeq });
         if (!row) break;
-        const why = whyUnreadable(row);
-        if (why !== undefined) {
-          seq = this.#setBlockAside(row, why);
+        const unpacked = tryOpenBlock(row);
+        if (typeof unpacked === 'string') {
+          seq = this.#setBlockAside(row, unpacked);
           continue;
         }
-        const block = { ...row, bytes: openBlock(row) };
+        const arrival = this.#boots.arrivalOf(readBlockClock(unpacked), clockBoot);
+        const block = { ...row, bytes: unpacked, arrival };
         blocks.push(block);
         bytes += block.bytes.length;
         seq = block.firstSeq + block.messageCount;
@@ -197,21 +203,43 @@ export class SqliteLog {
     return losses;
   }
 
-  stage({ shipments, deadLetters, nextSeq, backlog, lastLossId, nowMs }: StageRequest): Staged {
+  beginBoot(id: string): BootState {
+    const known = this.#boots.find(id);
+    if (known) return known;
+    const oldestSeq = this.#position.blockFrom(0) ?? this.#endSeq;
+    this.#transact(() => this.#boots.add(id, this.#endSeq, oldestSeq));
+    const begun = this.#boots.find(id);
+    assert(begun, 'the boot was just written');
+    return begun;
+  }
+
+  trustBoot(trust: BootTrust): void {
+    this.#transact(() => this.#boots.trust(trust));
+    this.#boots.noteKnown();
+    this.#sizer.forget();
+  }
+
+  stage(request: StageRequest): Staged {
+    const { shipments, deadLetters, nextSeq, backlog, lastLossId, losses = [], trustedMs, nowMs } = request;
     const { insertOutbox, setLane } = this.#statements;
+    const clockBoot = this.#boots.knownBoot;
     return this.#transact(() => {
       const entries = shipments.map((shipment) => {
         const { lane, database, table, seq } = shipment;
         setLane.run(lane, database, table, seq + 1);
-        return { ...shipment, id: Number(insertOutbox.run(shipment).lastInsertRowid) };
+        return {
+          ...{ ...shipment, clockBoot },
+          id: Number(insertOutbox.run({ ...shipment, clockBoot }).lastInsertRowid),
+        };
       });
       const lossesEntry = entries.at(-1);
       if (lastLossId !== undefined && lossesEntry) this.#ledger.ship(lastLossId, lossesEntry.id);
+      this.#ledger.add(losses);
       const deadLettersDropped = this.#letters.add(deadLetters, nowMs);
       // First: gaps that lie in it must not be forgotten.
       if (backlog) this.#position.setBacklog(backlog);
       const position = this.#position.moveTo(nextSeq, this.#endSeq);
-      this.#seal.renew();
+      if (trustedMs !== undefined) this.#boots.noteTrustedMs(trustedMs);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
   }
@@ -220,7 +248,6 @@ export class SqliteLog {
     this.#transact(() => {
       this.#statements.replaceOutbox.run({ id, file, rowCount, bytes });
       this.#ledger.add(losses);
-      this.#seal.renew();
     });
   }
 
@@ -229,7 +256,6 @@ export class SqliteLog {
       this.#statements.deleteOutbox.run(outboxId);
       this.#ledger.confirm(outboxId);
       this.#position.deleteBlocks(this.#recent.firstSeq ?? this.#endSeq);
-      this.#seal.renew();
     });
   }
 
@@ -237,7 +263,6 @@ export class SqliteLog {
     this.#recent.clear();
     this.#transact(() => {
       this.#position.deleteBlocks(this.#endSeq);
-      this.#seal.renew();
     });
   }
 
@@ -256,7 +281,6 @@ export class SqliteLog {
       }
       this.#ledger.add(losses);
       this.#position.moveTo(this.#position.reached.nextSeq, this.#endSeq);
-      this.#seal.renew();
     });
   }
 
@@ -278,23 +302,10 @@ export class SqliteLog {
   }
 
   sizes(waitingFromSeq: number): LogSizes {
-    return asFailures(() => this.#readSizes(waitingFromSeq));
-  }
-
-  #readSizes(waitingFromSeq: number): LogSizes {
-    const { oldestBlock, pageSize, pageCount, freePages } = this.#statements;
-    const number = (statement: Database.Statement) => statement.pluck().get() as number;
-    const pageBytes = number(pageSize);
-    const free = number(freePages);
-    return {
-      oldestSeq: (oldestBlock.pluck().get() as number | null) ?? this.#endSeq,
-      endSeq: this.#endSeq,
-      bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
-      usedBytes: (number(pageCount) - free) * pageBytes,
-      reusableBytes: free * pageBytes,
+    return asFailures(() => ({
+      ...this.#sizer.read(waitingFromSeq, this.#endSeq),
       appendedBytes: this.#appendedBytes,
-      oldestWaitingMs: this.#readOldestWaitingMs(waitingFromSeq),
-    };
+    }));
   }
 
   subscribed(session: string): string[] {
@@ -306,7 +317,6 @@ export class SqliteLog {
   setSubscribed(session: string, filters: readonly string[]): void {
     this.#transact(() => {
       this.#statements.writeMeta.run(subscribedKey(session), JSON.stringify(filters));
-      this.#seal.renew();
     });
   }
 
@@ -317,7 +327,12 @@ export class SqliteLog {
 
   #transact<T>(work: () => T): T {
     return asFailures(() => {
-      const result = this.#db.transaction(work).immediate();
+      const sealed = () => {
+        const done = work();
+        this.#seal.renew();
+        return done;
+      };
+      const result = this.#db.transaction(sealed).immediate();
       this.#position.recall();
       this.#writeMark();
       return result;
@@ -366,20 +381,8 @@ export class SqliteLog {
       deleteBlock.run(firstSeq);
       for (const range of waiting) this.#gaps.add(range);
       this.#position.moveTo(this.#position.reached.nextSeq, this.#endSeq);
-      this.#seal.renew();
     });
     return endSeq;
-  }
-
-  #readOldestWaitingMs(fromSeq: number): number | undefined {
-    const firstSeq = this.#position.blockFrom(fromSeq);
-    if (firstSeq === undefined) return undefined;
-    if (this.#oldestWaiting?.firstSeq !== firstSeq) {
-      // Undefined where the block is damaged: whoever needs its messages says so.
-      const row = this.#statements.block.get(firstSeq) as PackedRow;
-      this.#oldestWaiting = { firstSeq, arrivedMs: arrivalsOf(row)?.firstMs };
-    }
-    return this.#oldestWaiting.arrivedMs;
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { isFailure, messageOf, Failure } from '@varve/common/errors.js';
 import { WorkerCaller } from '../worker-call.js';
+import type { BootState } from './boots.js';
 import type { DeadLetter, EdgeLog, LogSizes, LogState, Staged, StoredBlock } from './edge-log.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
 import type { SalvageReport } from './salvage.js';
@@ -98,14 +99,16 @@ function callerLog(thread: WorkerCaller, opened: LogState, { onSetAside }: Damag
         [blocks],
         blocks.map(({ bytes }) => bytes.buffer),
       ) as Promise<number[]>,
-    async read(fromSeq, bytesMax) {
-      const { blocks, setAside } = (await thread.call('read', [fromSeq, bytesMax])) as {
+    async read(fromSeq, bytesMax, clockBoot) {
+      const { blocks, setAside } = (await thread.call('read', [fromSeq, bytesMax, clockBoot])) as {
         blocks: StoredBlock[];
         setAside: Loss[];
       };
       if (setAside.length > 0) onSetAside(setAside);
       return blocks;
     },
+    beginBoot: (id) => thread.call('beginBoot', [id]) as Promise<BootState>,
+    trustBoot: (trust) => thread.call('trustBoot', [trust]) as Promise<void>,
     stage: (request) => thread.call('stage', [request]) as Promise<Staged>,
     replace: (entry, losses) => thread.call('replace', [entry, losses]) as Promise<void>,
     shippedLosses: (outboxId) => thread.call('shippedLosses', [outboxId]) as Promise<LedgerRow[]>,

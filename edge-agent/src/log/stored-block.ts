@@ -24,15 +24,20 @@ export function openBlock(row: PackedRow): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Why a row cannot be read, for people; undefined where it can. */
-export function whyUnreadable(row: PackedRow): string | undefined {
+/** As `openBlock`, or why it cannot be read, for people. */
+export function tryOpenBlock(row: PackedRow): Uint8Array<ArrayBuffer> | string {
   try {
-    openBlock(row);
-    return undefined;
+    return openBlock(row);
   } catch (error) {
     if (isFailure(error, 'log_corrupt')) return error.message;
     throw error;
   }
+}
+
+/** Why a row cannot be read, for people; undefined where it can. */
+export function whyUnreadable(row: PackedRow): string | undefined {
+  const opened = tryOpenBlock(row);
+  return typeof opened === 'string' ? opened : undefined;
 }
 
 /** Arrival of the first and the last message; undefined where the block is damaged. */

@@ -26,7 +26,9 @@ export function watchDamage(log: EdgeLog): WatchedLog {
     log: {
       opened: log.opened,
       append: (blocks) => watch(log.append(blocks)),
-      read: (fromSeq, bytesMax) => watch(log.read(fromSeq, bytesMax)),
+      read: (fromSeq, bytesMax, clockBoot) => watch(log.read(fromSeq, bytesMax, clockBoot)),
+      beginBoot: (id) => watch(log.beginBoot(id)),
+      trustBoot: (trust) => watch(log.trustBoot(trust)),
       stage: (request) => watch(log.stage(request)),
       replace: (entry, losses) => watch(log.replace(entry, losses)),
       shippedLosses: (outboxId) => watch(log.shippedLosses(outboxId)),

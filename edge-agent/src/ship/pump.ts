@@ -9,6 +9,9 @@
  * one that drains the ranges the live one jumped over. Both positions move in the same transaction as the shipments, so
  * every message is in one shipment of one lane, wherever it is killed.
  *
+ * When the clock comes to be trusted (`clock-trust/`), both windows are let go and read again: no shipment is made half
+ * before and half after that.
+ *
  * Rows of the loss ledger go with the live window that closes next; without messages they make a window of their own.
  */
 import { Failure, isFailure } from '@varve/common/errors.js';
@@ -63,9 +66,9 @@ export class Pump {
     this.#wakeup = new Wakeup(options.clock);
     this.#stager = new Stager(options);
     const { nextSeq, backlog } = options.log.opened;
-    this.#live = new LaneReader(liveLane, nextSeq);
+    this.#live = new LaneReader(liveLane, nextSeq, options.arrivals);
     this.#ranges = backlog;
-    this.#backlog = new LaneReader(backlogLane, backlog[0]?.firstSeq ?? nextSeq);
+    this.#backlog = new LaneReader(backlogLane, backlog[0]?.firstSeq ?? nextSeq, options.arrivals);
   }
 
   /** There may be more to read, or more room in the outbox. */
@@ -104,6 +107,11 @@ export class Pump {
     return this.backlogMessages + endSeq - this.#live.unstagedSeq;
   }
 
+  /** Messages that wait for a trusted clock, of a log that ends at `endSeq`; or are behind one that does. */
+  heldMessages(endSeq: number): number {
+    return this.#live.isHeld ? endSeq - this.#live.nextSeq : 0;
+  }
+
   /** The last look at the log found nothing new, and nothing is left of the backlog. */
   get isAtEnd(): boolean {
     return this.#isAtEnd && this.#ranges.length === 0;
@@ -130,6 +138,7 @@ export class Pump {
 
   /** One thing: the live lane's, if there is one to do. */
   async #step(signal: AbortSignal): Promise<void> {
+    if (await this.#options.arrivals?.settle()) this.#startOver();
     if ((await this.#stepLive()) || (await this.#stepBacklog())) return;
     const { policy, clock } = this.#options;
     const dueInMs = this.#live.window?.dueInMs(clock.monotonicMs(), policy);
@@ -155,7 +164,7 @@ export class Pump {
       return true;
     }
     const isRead = takesMore && (await this.#reading.run(() => this.#readLive()));
-    this.#isAtEnd = takesMore && !isRead;
+    this.#isAtEnd = takesMore && !isRead && !this.#live.isHeld;
     if (isRead || this.#live.window || !this.#stager.hasLosses) return isRead;
     this.#live.passTo(this.#live.nextSeq, clock.monotonicMs());
     return true;
@@ -163,9 +172,9 @@ export class Pump {
 
   async #readLive(): Promise<boolean> {
     const { log, router, clock } = this.#options;
+    if (this.#live.isHeld) return false;
     const blocks = await log.read(this.#live.nextSeq, readBytesMax);
-    if (blocks.length > 0) this.#live.take(blocks, router, clock.monotonicMs());
-    return blocks.length > 0;
+    return blocks.length > 0 && this.#live.take(blocks, router, clock.monotonicMs());
   }
 
   #shouldJump(isWindowStuck: boolean): boolean {
@@ -201,16 +210,17 @@ export class Pump {
       await this.#close(this.#backlog, window);
       return true;
     }
-    await this.#reading.run(() => this.#readBacklog(range));
-    return true;
+    return this.#reading.run(() => this.#readBacklog(range));
   }
 
-  async #readBacklog({ endSeq }: LogRange): Promise<void> {
+  async #readBacklog({ endSeq }: LogRange): Promise<boolean> {
     const { log, router, clock } = this.#options;
+    if (this.#backlog.isHeld) return false;
     const blocks = await log.read(this.#backlog.nextSeq, readBytesMax);
     const nowMs = clock.monotonicMs();
-    if (blocks.length > 0) this.#backlog.take(blocks, router, nowMs, endSeq);
-    else this.#backlog.passTo(endSeq, nowMs);
+    if (blocks.length > 0) return this.#backlog.take(blocks, router, nowMs, endSeq);
+    this.#backlog.passTo(endSeq, nowMs);
+    return true;
   }
 
   async #close(reader: LaneReader, window: Window): Promise<void> {

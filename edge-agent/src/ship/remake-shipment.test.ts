@@ -61,6 +61,8 @@ async function stageOne(context: TestContext) {
     | 'releaseRecent'
     | 'losses'
     | 'deadLetters'
+    | 'beginBoot'
+    | 'trustBoot'
     | 'subscribed'
     | 'setSubscribed'
     | 'close';

@@ -2,7 +2,7 @@
  * A shipment whose file is gone or not whole, made again: its number is taken, so its lane goes on only with a file.
  *
  * Blocks stay in the log until the store has what was made of them, so as a rule the same messages make the same rows
- * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`) and in the ledger; in the worst case
+ * again: what was learned of the clock since then is left out (`clockBoot`). What the log has no more is counted in the file's metadata (`varve.lost_rows`) and in the ledger; in the worst case
  * the file is empty and says just that. A shipment of ledger rows is made of those rows. If an upload of the first file had landed after all, the key is taken and nothing changes.
  *
  * 1. Decode the messages of the shipment anew, or read the rows of the ledger that it holds. 2. Write the file under a new name, durably. 3. The row takes the new file:
@@ -76,18 +76,18 @@ function lossOf({ table, firstLogSeq, lastLogSeq, seq }: OutboxEntry, count: num
 }
 
 async function decodeAgain(
-  { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
+  { database, table, firstLogSeq, lastLogSeq, clockBoot }: OutboxEntry,
   { log, router }: RemakeOptions,
 ): Promise<TableBatch> {
   const window = new Window(0, firstLogSeq);
   let nextSeq = firstLogSeq;
   while (nextSeq <= lastLogSeq) {
     // Damaged blocks are passed over there.
-    const blocks = await log.read(nextSeq, readBytesMax);
+    const blocks = await log.read(nextSeq, readBytesMax, clockBoot);
     if (blocks.length === 0) break;
-    for (const { firstSeq, source, bytes } of blocks) {
+    for (const { firstSeq, source, bytes, arrival } of blocks) {
       let seq = firstSeq;
-      for (const message of readBlock(bytes)) {
+      for (const message of readBlock(bytes, arrival?.shiftMs)) {
         if (seq >= nextSeq && seq <= lastLogSeq) window.take({ ...message, seq, source }, router);
         seq++;
       }

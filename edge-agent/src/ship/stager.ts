@@ -8,10 +8,12 @@ import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
 import type { Logger } from '@varve/common/log.js';
 import type { TableBatch } from '../batch/table-batch.js';
+import type { ArrivalGate } from '../clock-trust/clock-watch.js';
 import type { StreamConfig } from '../config.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { ToldClocks } from './arrival-notes.js';
 import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { liveLane, type ShippingLane } from './plan-lanes.js';
@@ -26,6 +28,8 @@ export interface StagerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  /** Absent: nothing waits for the clock. */
+  readonly arrivals?: ArrivalGate;
 }
 
 /** Where the log is read after the window. */
@@ -39,6 +43,7 @@ type Destination = Pick<StreamConfig, 'database' | 'name'>;
 export class Stager {
   readonly #options: StagerOptions;
   readonly #shipmentSeqs: Map<string, number>;
+  readonly #toldClocks = new ToldClocks();
   #hasLosses: boolean;
 
   constructor(options: StagerOptions) {
@@ -59,15 +64,17 @@ export class Stager {
 
   /** @throws Failure of the disk, of the log; the window's messages are in no shipment then */
   async stage(lane: ShippingLane, window: Window, after: PositionAfter): Promise<Staged> {
-    const { log, outbox, clock, metrics } = this.#options;
+    const { log, outbox, clock, metrics, arrivals } = this.#options;
     const shipments: StagedShipment[] = [];
+    const notes = window.arrivalNotes.all();
+    const losses = this.#toldClocks.lossesOf(notes, clock.nowMs());
     let staged: Staged;
     try {
       const lastLossId = await this.#encodeAll(lane, window, shipments);
       const { deadLetters } = window;
       const nowMs = clock.nowMs();
       staged = await log.stage({
-        ...{ shipments, deadLetters, ...after, nowMs },
+        ...{ shipments, deadLetters, losses, ...after, nowMs, trustedMs: arrivals?.trustedNowMs() },
         ...(lastLossId !== undefined && { lastLossId }),
       });
     } catch (error) {
@@ -76,6 +83,8 @@ export class Stager {
       throw error;
     }
     this.#hasLosses = staged.waitingLosses > 0;
+    this.#toldClocks.note(notes);
+    for (const { kind, count } of losses) metrics.losses.inc({ kind }, count);
     for (const shipment of shipments) this.#shipmentSeqs.set(wayOf(shipment), shipment.seq + 1);
     for (const { table, rowCount } of shipments) metrics.rows.inc({ table }, rowCount);
     this.#reportRefused(window, staged);

@@ -9,6 +9,7 @@ import { planBackoffMs } from '@varve/common/backoff.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { IntakeGate } from '../buffer/intake-gate.js';
+import type { ArrivalClock } from '../clock-trust/clock-watch.js';
 import type { GroupLimits, SourceConfig } from '../config.js';
 import type { EdgeLog } from '../log/edge-log.js';
 import { isEvicted, readBlock } from '../log/block.js';
@@ -48,6 +49,7 @@ export interface MqttSourceOptions {
   readonly limits: GroupLimits;
   readonly log: Pick<EdgeLog, 'append' | 'opened' | 'read' | 'subscribed' | 'setSubscribed'>;
   readonly clock: Clock;
+  readonly arrivals: ArrivalClock;
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -92,6 +94,7 @@ export class MqttSource {
         messagesMax: () => planGroupMessagesMax(limits.messagesMax, this.#protocolVersion, config),
       },
       clock,
+      blockClock: () => options.arrivals.blockClock(),
       onDurable: (tickets) => this.#acknowledge(tickets),
       onFailed: (failure, tickets) => this.#giveBack(failure, tickets),
     });
@@ -206,7 +209,7 @@ export class MqttSource {
   }
 
   #take(connection: SourceConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
-    const { clock, metrics, intake } = this.#options;
+    const { arrivals, metrics, intake } = this.#options;
     // Not taken: the broker keeps it, and sends it on the next connection only. This one may be just being opened.
     if (!intake.isOpen) {
       connection.destroy();
@@ -226,7 +229,7 @@ export class MqttSource {
     } else {
       if (print) this.#redeliveries.remember(packetId, print);
       this.#committer.add(
-        { topic, payload, packetId, arrivedMs: clock.nowMs() },
+        { topic, payload, packetId, arrivedMs: arrivals.nowMs() },
         { connection, packetId, isNew: true },
       );
     }
