@@ -1,14 +1,16 @@
 /**
  * An agent and a tsdb as a person installs them: configuration files, real processes, HTTP.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { freePort, startNode, waitFor, type Owner, type TestProcess } from './processes.js';
+import { freePort, startNode, startProcess, waitFor, type Owner, type TestProcess } from './processes.js';
 
 export const edgeProgram = fileURLToPath(new URL('../../edge-agent/bin/varve-edge.js', import.meta.url));
+/** As npm puts it on the path. */
+export const edgeCommand = fileURLToPath(new URL('../../edge-agent/bin/varve-edge', import.meta.url));
 export const tsdbProgram = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb.js', import.meta.url));
 
 export interface InstallationOptions {
@@ -21,6 +23,10 @@ export interface InstallationOptions {
   readonly ship?: unknown;
   /** As `log:` in the configuration. */
   readonly log?: unknown;
+  /** The agent runs as it does for a user: without source maps, which take memory. */
+  readonly isBench?: boolean;
+  /** Goes over the agent's configuration, option by option of the first level. */
+  readonly edge?: Readonly<Record<string, unknown>>;
 }
 
 export interface QueryAnswer {
@@ -40,11 +46,13 @@ export class Installation {
   agent: TestProcess | undefined;
   tsdb: TestProcess | undefined;
   readonly #owner: Owner;
+  readonly #isBench: boolean;
   readonly #edgePort: number;
   readonly #httpPort: number;
 
-  private constructor(owner: Owner, dir: string, edgePort: number, httpPort: number) {
+  private constructor(owner: Owner, dir: string, isBench: boolean, edgePort: number, httpPort: number) {
     this.#owner = owner;
+    this.#isBench = isBench;
     this.dir = dir;
     this.lake = join(dir, 'lake');
     this.#edgePort = edgePort;
@@ -53,15 +61,19 @@ export class Installation {
 
   static async create(owner: Owner, options: InstallationOptions): Promise<Installation> {
     const dir = temporaryFolder(owner);
-    const installation = new Installation(owner, dir, await freePort(), await freePort());
+    const { isBench = false } = options;
+    const installation = new Installation(owner, dir, isBench, await freePort(), await freePort());
     const store = options.store ?? './lake';
     writeFileSync(join(dir, 'edge.yaml'), stringify(installation.#edgeConfig(options, store)));
     writeFileSync(join(dir, 'tsdb.yaml'), stringify(installation.#tsdbConfig(store)));
     return installation;
   }
 
-  startAgent(): void {
-    this.agent = startNode(this.#owner, edgeProgram, ['run', '--config', 'edge.yaml'], { cwd: this.dir });
+  startAgent(env: Readonly<Record<string, string>> = {}): void {
+    const args = ['run', '--config', 'edge.yaml'];
+    this.agent = this.#isBench
+      ? startProcess(this.#owner, edgeCommand, args, { cwd: this.dir, env })
+      : startNode(this.#owner, edgeProgram, args, { cwd: this.dir, env });
   }
 
   startTsdb(): void {
@@ -90,8 +102,33 @@ export class Installation {
     return value === undefined ? undefined : Number(value);
   }
 
+  /** The store can be written no more, or again; only a folder, and only while the agent runs. */
+  setStoreAway(isAway: boolean): void {
+    const away = `${this.lake}.away`;
+    if (isAway) {
+      renameSync(this.lake, away);
+      writeFileSync(this.lake, 'a file where the folder was');
+    } else {
+      rmSync(this.lake);
+      renameSync(away, this.lake);
+    }
+  }
+
+  /** What `varve-edge status` prints. */
+  async printedStatus(): Promise<string> {
+    const asked = startNode(this.#owner, edgeProgram, ['status', '--config', 'edge.yaml'], { cwd: this.dir });
+    await asked.exited;
+    return asked.output;
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.#edgePort}/metrics`)).text();
+  }
+
+  /** Undefined while the agent does not answer, or with an error. */
   async agentStatus(): Promise<AgentStatus | undefined> {
-    return (await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`))?.body as AgentStatus | undefined;
+    const answer = await fetchJson(`http://127.0.0.1:${this.#edgePort}/status`);
+    return answer?.status === 200 ? (answer.body as AgentStatus) : undefined;
   }
 
   /** Newest first. */
@@ -116,7 +153,7 @@ export class Installation {
     return (await fetchJson(`http://127.0.0.1:${this.#httpPort}${path}`)) as QueryAnswer | undefined;
   }
 
-  #edgeConfig({ brokerUrl, streams, ship, log }: InstallationOptions, store: unknown): unknown {
+  #edgeConfig({ brokerUrl, streams, ship, log, edge }: InstallationOptions, store: unknown): unknown {
     return {
       agent: 'press-hall-3',
       data_dir: './edge-data',
@@ -126,6 +163,7 @@ export class Installation {
       ship: ship ?? { every: '300ms' },
       ...(log === undefined ? {} : { log }),
       status: { listen: `127.0.0.1:${this.#edgePort}` },
+      ...edge,
     };
   }
 
@@ -140,7 +178,15 @@ export class Installation {
 }
 
 interface AgentStatus {
-  readonly sources: Readonly<Record<string, { readonly connected: boolean }>>;
+  readonly sources: Readonly<
+    Record<string, { readonly connected: boolean; readonly last_error: string | null }>
+  >;
+  readonly buffer: { readonly state: string; readonly bytes: number; readonly reason: string | null };
+  readonly losses: {
+    readonly total: Readonly<Record<string, { readonly messages: number }>>;
+    readonly waiting_rows: number;
+  };
+  readonly clock: { readonly state: string; readonly waiting_messages: number; readonly steps: number };
   readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
 }

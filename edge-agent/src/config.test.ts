@@ -53,11 +53,14 @@ test('the example of the design is right as it stands', async (context) => {
   assert.equal(config.agent, 'press-hall-3');
   assert.deepEqual(config.ship, {
     ...{ everyMs: 10_000, rowsMax: 100_000, bytesMax: 16_000_000 },
-    ...{ bytesPerSecondMax: undefined, schedule: undefined },
+    ...{ bytesPerSecondMax: undefined, liveFirst: true, schedule: undefined },
   });
   assert.equal(config.sources[0]?.clientId, 'varve-press-hall-3-plant');
   assert.match(config.store.url, /^\/.*\/lake$/, 'beside the file');
   assert.deepEqual(config.streams[0]?.topic.tags, ['site', 'device']);
+  assert.equal(config.streams[0].priority, 0);
+  const buffer = { bytesMax: 4e9, ageMaxMs: undefined, keepFreeBytes: undefined, onFull: 'stop_reading' };
+  assert.deepEqual(config.buffer, buffer);
 });
 
 test('only the agent, a source, a stream and the store must be written', async (context) => {
@@ -103,6 +106,13 @@ const single: [what: string, from: string, to: string, message: RegExp][] = [
   ['a topic template', '{device}', '{Device No}', /write \{device_no\}/],
   ['another format', 'format: json', 'format: xml', /write json/],
   ['a table name', '  environment:', '  Env-1:', /is not a table name/],
+  [
+    'the name of the loss ledger',
+    '  environment:',
+    '  varve_losses:',
+    /varve_losses: is the table of the loss/,
+  ],
+  ['a priority', 'format: json', 'format: json\n    priority: high', /priority: write a whole number/],
   ['a store', './lake', 'ftp://x', /write a folder such as/],
   ['a bucket', './lake', 's3://B', /s3:\/\/bucket\/prefix/],
   ['a port', '127.0.0.1:8182', '127.0.0.1:99999', /status\.listen: .*write an address/],
@@ -112,6 +122,26 @@ for (const [what, from, to, message] of single)
     assert(example.includes(from));
     assert.match((await problems(context, example.replace(from, to))).join('\n'), message);
   });
+
+const inBuffer: [what: string, text: string, message: RegExp][] = [
+  ['a choice', 'on_full: panic', /buffer\.on_full: write one of drop_oldest, stop_reading/],
+  ['a size that is too small', 'max_size: 1MB', /buffer\.max_size: is too small/],
+  ['an age', 'max_age: 7', /buffer\.max_age: write a duration such as/],
+  ['a reserve', 'keep_free: lots', /buffer\.keep_free: .*write a size such as/],
+  ['a reserve that is too small', 'keep_free: 1MB', /buffer\.keep_free: is too small/],
+  ['an option', 'max_bytes: 1GB', /buffer\.max_bytes: is not an option here/],
+];
+for (const [what, text, message] of inBuffer)
+  test(`${what} of the buffer that is wrong is explained`, async (context) => {
+    assert.match((await problems(context, `${example}buffer: { ${text} }\n`)).join('\n'), message);
+  });
+
+test('the buffer as it is written', async (context) => {
+  const text = 'buffer: { max_size: 1GB, max_age: 30d, keep_free: 16MB, on_full: drop_oldest }\n';
+  const { buffer } = await read(context, example + text);
+  const expected = { bytesMax: 1e9, ageMaxMs: 30 * 86_400_000, keepFreeBytes: 16e6, onFull: 'drop_oldest' };
+  assert.deepEqual(buffer, expected);
+});
 
 test('--set goes over the file, and its mistakes are told too', async (context) => {
   const config = await read(context, example, { assignments: ['ship.every=2s', 'ship.max_rows=5'] });

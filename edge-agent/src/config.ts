@@ -20,8 +20,11 @@ import {
 import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
+import { bufferSchema, type BufferConfig } from './buffer/buffer-config.js';
+import { clockSchema, type ClockConfig } from './clock-trust/clock-config.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
+import { lossesTable } from './ship/losses-batch.js';
 import { isCronExpression } from './ship/upload-gate.js';
 import { isTopicFilter } from './source/topic-filter.js';
 
@@ -50,6 +53,8 @@ export interface StreamConfig {
   readonly time: { readonly path: string; readonly unit: TimeUnit } | undefined;
   /** Absent: every number, boolean and string that is not a tag or the time. */
   readonly fields: ReadonlyMap<string, FieldType> | undefined;
+  /** When messages must be dropped, those of the lowest go first. */
+  readonly priority: number;
 }
 
 export interface GroupLimits {
@@ -72,10 +77,14 @@ export interface EdgeConfig {
     readonly bytesMax: number;
     /** Uploads stay within this rate on average; absent: as fast as it goes. */
     readonly bytesPerSecondMax: number | undefined;
+    /** After an outage newest data goes first, and the backlog follows in its own lane. */
+    readonly liveFirst: boolean;
     /** Cron expression of the times at which uploads begin; absent: at once. */
     readonly schedule: string | undefined;
   };
   readonly group: GroupLimits;
+  readonly buffer: BufferConfig;
+  readonly clock: ClockConfig;
   readonly listen: ListenAddress;
 }
 
@@ -130,6 +139,7 @@ const streamSchema = z.strictObject({
       'list at least one field, or leave `fields` out to take them all',
     )
     .optional(),
+  priority: z.int('write a whole number: streams with the lowest lose messages first').default(0),
 });
 
 const identifierKey = z.string().refine(isIdentifier, {
@@ -166,6 +176,7 @@ export const edgeSchema = z.strictObject({
       every: durationMs({ minMs: 100, maxMs: 86_400_000 }).default(10_000),
       max_rows: z.int().min(1).max(1_000_000).default(100_000),
       max_bytes: sizeBytes({ minBytes: shipBytesMin }).optional(),
+      live_first: z.boolean({ error: 'write true or false' }).default(true),
       bandwidth: bytesPerSecond({ minBytes: 1_000 }).optional(),
       schedule: z
         .string()
@@ -186,6 +197,8 @@ export const edgeSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  buffer: bufferSchema,
+  clock: clockSchema,
   status: z.strictObject({ listen: listenAddress().default({ host: '127.0.0.1', port: 8182 }) }).prefault({}),
 });
 
@@ -200,6 +213,10 @@ export async function readEdgeConfig(source: ConfigSource): Promise<EdgeConfig> 
 }
 
 function crossCheck(raw: RawConfig): ConfigProblem[] {
+  return [...checkClientIds(raw), ...checkStreamNames(raw)];
+}
+
+function checkClientIds(raw: RawConfig): ConfigProblem[] {
   const clientIds = Object.entries(raw.sources).map(([name, source]) => ({
     name,
     session: `${source.mqtt.host} ${source.client_id ?? name}`,
@@ -211,6 +228,12 @@ function crossCheck(raw: RawConfig): ConfigProblem[] {
       path: `sources.${name}.client_id`,
       message: 'is used by another source on this broker, and each would throw the other out: write another',
     }));
+}
+
+function checkStreamNames({ streams }: RawConfig): ConfigProblem[] {
+  if (!(lossesTable in streams)) return [];
+  const message = 'is the table of the loss ledger, which the agent writes itself: choose another name';
+  return [{ line: undefined, path: `streams.${lossesTable}`, message }];
 }
 
 function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
@@ -228,6 +251,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       format: stream.format,
       time: stream.time,
       fields: stream.fields ? new Map(Object.entries(stream.fields)) : undefined,
+      priority: stream.priority,
     })),
     store,
     ship: shapeShip(raw.ship),
@@ -236,6 +260,8 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       bytesMax: raw.log.group.max_size,
       delayMs: raw.log.group.max_delay,
     },
+    buffer: raw.buffer,
+    clock: raw.clock,
     listen: raw.status.listen,
   };
 }
@@ -245,6 +271,7 @@ function shapeShip({
   max_rows,
   max_bytes,
   bandwidth,
+  live_first,
   schedule,
 }: RawConfig['ship']): EdgeConfig['ship'] {
   return {
@@ -252,6 +279,7 @@ function shapeShip({
     rowsMax: max_rows,
     bytesMax: max_bytes ?? planShipBytesMax(bandwidth),
     bytesPerSecondMax: bandwidth,
+    liveFirst: live_first,
     schedule,
   };
 }

@@ -18,6 +18,10 @@ export function createEdgeMetrics(registry: Registry) {
       'messages_duplicate_total',
       'Messages that came again and were in the log already',
     ),
+    messagesUnwanted: counter(
+      'messages_unwanted_total',
+      'Messages of topics that are no longer configured, let go when a session brought them',
+    ),
     deadLetters: new Counter({
       name: 'varve_edge_dead_letters_total',
       help: 'Messages that no stream could read, by reason',
@@ -28,6 +32,12 @@ export function createEdgeMetrics(registry: Registry) {
       'dead_letters_dropped_total',
       'Dead letters forgotten because there were too many',
     ),
+    losses: new Counter({
+      name: 'varve_edge_losses_total',
+      help: 'Messages written into the loss ledger, by kind',
+      labelNames: ['kind'] as const,
+      registers,
+    }),
     rows: new Counter({
       name: 'varve_edge_rows_total',
       help: 'Rows put into shipments, by table',
@@ -49,6 +59,31 @@ export function createEdgeMetrics(registry: Registry) {
     rowsLost: counter('rows_lost_total', 'Rows of damaged shipments that the log did not have any more'),
     shippedBytes: counter('shipped_bytes_total', 'Bytes of confirmed shipments'),
     logBytes: new Gauge({ name: 'varve_edge_log_bytes', help: 'Bytes of the log on disk', registers }),
+    bufferBytes: new Gauge({
+      name: 'varve_edge_buffer_bytes',
+      help: 'Bytes of log and outbox, as buffer.max_size counts them',
+      registers,
+    }),
+    bufferStopped: new Gauge({
+      name: 'varve_edge_buffer_stopped',
+      help: '1 while sources are stopped because the buffer is full',
+      registers,
+    }),
+    clockTrusted: new Gauge({
+      name: 'varve_edge_clock_trusted',
+      help: '1 while the wall clock of the gateway is trusted',
+      registers,
+    }),
+    clockWaiting: new Gauge({
+      name: 'varve_edge_clock_waiting_messages',
+      help: 'Messages held back until the wall clock is trusted',
+      registers,
+    }),
+    clockSteps: new Gauge({
+      name: 'varve_edge_clock_steps',
+      help: 'How often the wall clock was set since the start',
+      registers,
+    }),
     outboxShipments: new Gauge({
       name: 'varve_edge_outbox_shipments',
       help: 'Shipments not yet confirmed',

@@ -7,6 +7,8 @@ export interface BenchOptions {
   /** How long `edge-memory` watches. */
   readonly minutes: number;
   readonly messages: number;
+  /** How many come while the store is away in `edge-offline`. */
+  readonly offlineMessages: number;
   /** Says how far it is. */
   readonly note: (text: string) => void;
 }

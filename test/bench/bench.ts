@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- name …] [--json] [--runs N] [--messages N] [--minutes N]`: what DESIGN §8 promises, measured.
+ * `npm run bench [-- name …] [--json] [--runs N] [--messages N] [--minutes N] [--offline-messages N]`: what DESIGN §8 promises, measured.
  *
  * Absolute figures are of the machine and of the minute; what counts are ratios between things measured in one run.
  */
@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import type { BenchOptions } from './bench-run.js';
 import { benchEdgeIngest } from './edge-ingest.js';
 import { benchEdgeMemory } from './edge-memory.js';
+import { benchEdgeOffline } from './edge-offline.js';
 import { benchEdgeWrites } from './edge-writes.js';
 import { formatReport, type Report } from './report.js';
 
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'edge-ingest': benchEdgeIngest,
   'edge-writes': benchEdgeWrites,
   'edge-memory': benchEdgeMemory,
+  'edge-offline': benchEdgeOffline,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));
@@ -28,6 +30,7 @@ await new Command('npm run bench --')
   .option('--json', 'for programs')
   .option('--runs <count>', 'of each measurement of edge-ingest; medians are reported', wholeNumber, 3)
   .option('--messages <count>', 'per run of edge-ingest', wholeNumber, 150_000)
+  .option('--offline-messages <count>', 'while the store is away in edge-offline', wholeNumber, 10_000_000)
   .option('--minutes <count>', 'how long edge-memory watches', wholeNumber, 2)
   .action(async (names: string[], { json, ...flags }: Flags) => {
     const note = (text: string) => void process.stderr.write(`${text}\n`);

@@ -18,6 +18,9 @@ import {
 
 const packetIds = 65_535;
 const tickMs = 1;
+/** Unacknowledged at most, looked at every so many. */
+const floodWindow = 800;
+const floodStep = 200;
 const drainLimitMs = 10_000;
 
 export class PacedBroker {
@@ -62,6 +65,17 @@ export class PacedBroker {
     }
     await waitFor('the last PUBACK', () => this.#sentMs.size === 0, drainLimitMs);
     return this.#latenciesMs;
+  }
+
+  /** Sends them as fast as they are acknowledged. */
+  async flood(messages: Iterable<PlainMessage>): Promise<void> {
+    let sent = 0;
+    for (const message of messages) {
+      this.#publish(message);
+      if (++sent % floodStep === 0) while (this.#sentMs.size > floodWindow) await systemClock.sleep(tickMs);
+    }
+    await waitFor('the last PUBACK', () => this.#sentMs.size === 0, drainLimitMs);
+    this.#latenciesMs = [];
   }
 
   #publish(message: PlainMessage): void {

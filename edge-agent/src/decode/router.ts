@@ -8,14 +8,23 @@ import { strict as assert } from 'node:assert';
 import type { StreamConfig } from '../config.js';
 import type { LoggedMessage } from '../message.js';
 import { TableBatch } from '../batch/table-batch.js';
-import { Refusal, type Decode } from './decoder.js';
+import type { Decode, RefusalCode } from './decoder.js';
 import { jsonDecoder } from './json.js';
 import { matchTopic } from './topic-template.js';
 
 /** Topics remembered with their streams; beyond that, memory is worth more than the matching. */
 const routesMax = 20_000;
 
+/** Which stream refused a message, and why; null where none wanted it. */
+export interface StreamRefusal {
+  readonly stream: string | null;
+  readonly code: RefusalCode;
+  readonly reason: string;
+}
+
 interface Stream {
+  /** `database.table`. */
+  readonly key: string;
   readonly config: StreamConfig;
   readonly decode: Decode;
 }
@@ -33,18 +42,31 @@ export class Router {
   readonly #routes = new Map<string, readonly Route[]>();
 
   constructor(streams: readonly StreamConfig[]) {
-    this.#streams = streams.map((config) => ({ config, decode: decoderOf(config) }));
+    this.#streams = streams.map((config) => ({
+      ...{ key: `${config.database}.${config.name}`, config },
+      decode: decoderOf(config),
+    }));
   }
 
   /** Adds the message's rows to `batches`. Returns why not, for each stream that could not. */
-  route(message: LoggedMessage, batches: OpenBatches): Refusal[] {
+  route(message: LoggedMessage, batches: OpenBatches): StreamRefusal[] {
     const routes = this.#routesOf(message.topic);
     if (routes.length === 0)
-      return [new Refusal('no_stream', 'the topic matches no stream of the configuration')];
-    return routes.flatMap(({ stream, tagValues }) => {
+      return [
+        { stream: null, code: 'no_stream', reason: 'the topic matches no stream of the configuration' },
+      ];
+    const refusals: StreamRefusal[] = [];
+    for (const { stream, tagValues } of routes) {
       const { payload, arrivedMs } = message;
-      return stream.decode({ payload, arrivedMs, tagValues }, batchOf(batches, stream.config)) ?? [];
-    });
+      const refusal = stream.decode({ payload, arrivedMs, tagValues }, batchOf(batches, stream));
+      if (refusal) refusals.push({ stream: stream.config.name, code: refusal.code, reason: refusal.reason });
+    }
+    return refusals;
+  }
+
+  /** The streams that make a row of such a message at its arrival time. */
+  arrivalStreams(topic: string): string[] {
+    return this.#routesOf(topic).flatMap(({ stream: { config } }) => (config.time ? [] : config.name));
   }
 
   #routesOf(topic: string): readonly Route[] {
@@ -65,13 +87,13 @@ function decoderOf({ format, time, fields, topic }: StreamConfig): Decode {
   return jsonDecoder({ time, fields, tags: new Set(topic.tags) });
 }
 
-function batchOf(batches: OpenBatches, stream: StreamConfig): TableBatch {
-  const key = `${stream.database}.${stream.name}`;
+function batchOf(batches: OpenBatches, { key, config }: Stream): TableBatch {
   let open = batches.get(key);
   if (!open) {
+    const { topic, fields } = config;
     open = {
-      stream,
-      batch: new TableBatch({ tags: stream.topic.tags, declaredTypes: stream.fields ?? new Map() }),
+      stream: config,
+      batch: new TableBatch({ tags: topic.tags, declaredTypes: fields ?? new Map() }),
     };
     batches.set(key, open);
   }

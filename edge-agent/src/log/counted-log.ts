@@ -22,6 +22,15 @@ export function countedLog(log: EdgeLog, metrics: Pick<EdgeMetrics, 'fsyncs' | '
       metrics.writtenBytes.inc(request.shipments.reduce((sum, shipment) => sum + shipment.bytes, 0));
       return staged;
     },
+    async evict(request) {
+      await log.evict(request);
+      metrics.fsyncs.inc();
+      metrics.writtenBytes.inc(request.blocks.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0));
+    },
+    async trustBoot(trust) {
+      await log.trustBoot(trust);
+      metrics.fsyncs.inc();
+    },
     async confirm(outboxId) {
       await log.confirm(outboxId);
       metrics.fsyncs.inc();

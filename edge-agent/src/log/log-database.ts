@@ -8,39 +8,16 @@
 import Database from 'better-sqlite3';
 import { firstSeq } from '@varve/common/contract/object-keys.js';
 import { Failure, messageOf, systemCodeOf } from '@varve/common/errors.js';
+import { fillGaps } from './gaps.js';
+import { requireHeader } from './header.js';
+import { markPathOf, readMark } from './high-water.js';
+import { migrations } from './log-schema.js';
+import { Seal } from './seal.js';
 
-const schemaVersion = 1;
-
-/** Version 1, for ever readable. Numbers of messages count from 1. */
-const schema = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
-  CREATE TABLE blocks (
-    first_seq INTEGER PRIMARY KEY,
-    message_count INTEGER NOT NULL,
-    source TEXT NOT NULL,
-    bytes BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), next_seq INTEGER NOT NULL, end_seq INTEGER NOT NULL) STRICT;
-  INSERT INTO position VALUES (1, 1, 1);
-  CREATE TABLE lanes (
-    lane TEXT NOT NULL, database TEXT NOT NULL, table_name TEXT NOT NULL,
-    next_seq INTEGER NOT NULL,
-    PRIMARY KEY (lane, database, table_name)
-  ) WITHOUT ROWID, STRICT;
-  CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane TEXT NOT NULL, database TEXT NOT NULL, table_name TEXT NOT NULL, seq INTEGER NOT NULL,
-    file TEXT NOT NULL, row_count INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    first_log_seq INTEGER NOT NULL, last_log_seq INTEGER NOT NULL, staged_ms INTEGER NOT NULL,
-    UNIQUE (lane, database, table_name, seq)
-  ) STRICT;
-  CREATE TABLE dead_letters (
-    seq INTEGER PRIMARY KEY, source TEXT NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL,
-    code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
-  ) STRICT;
-`;
-
-/** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
+/**
+ * Opens it, or makes it where there is none.
+ * @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid`
+ */
 export function openLogDatabase(path: string, agent: string, newEpoch: string): Database.Database {
   return asFailures(() => openDatabase(path, agent, newEpoch));
 }
@@ -52,7 +29,7 @@ export function openLogDatabase(path: string, agent: string, newEpoch: string): 
  */
 const neverFreed: unknown[] = [];
 
-function keep<T>(object: T): T {
+export function keep<T>(object: T): T {
   neverFreed.push(object);
   return object;
 }
@@ -64,6 +41,7 @@ function pragma(db: Database.Database, text: string): unknown {
 }
 
 function openDatabase(path: string, agent: string, newEpoch: string): Database.Database {
+  requireHeader(path);
   const db = keep(new Database(path));
   try {
     pragma(db, 'locking_mode = EXCLUSIVE');
@@ -73,7 +51,8 @@ function openDatabase(path: string, agent: string, newEpoch: string): Database.D
     pragma(db, 'cache_size = -4000');
     // After a burst the write-ahead log is cut back to this, so that it does not hold the card's space for ever.
     pragma(db, 'journal_size_limit = 16777216');
-    createOrCheck(db, agent, newEpoch);
+    const mark = readMark(markPathOf(path));
+    createOrCheck(db, agent, newEpoch, mark?.agent === agent);
     return db;
   } catch (error) {
     db.close();
@@ -81,25 +60,37 @@ function openDatabase(path: string, agent: string, newEpoch: string): Database.D
   }
 }
 
-function createOrCheck(db: Database.Database, agent: string, newEpoch: string): void {
-  const version = pragma(db, 'user_version');
-  if (version === 0) {
-    db.transaction(() => {
-      db.exec(schema);
-      keep(db.prepare('INSERT INTO meta VALUES (?, ?), (?, ?)')).run('agent', agent, 'epoch', newEpoch);
-      pragma(db, `user_version = ${schemaVersion}`);
-    }).immediate();
+/** The connection that `openLogDatabase` gave, and whatever else a salvage needs to read with. */
+export function prepareOn(db: Database.Database): (text: string) => Database.Statement {
+  return (text) => keep(db.prepare(text));
+}
+
+function createOrCheck(db: Database.Database, agent: string, newEpoch: string, hasMark: boolean): void {
+  const version = pragma(db, 'user_version') as number;
+  const tables = keep(db.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")).pluck().all();
+  if (version === 0 && tables.length === 0) {
+    if (hasMark)
+      throw new Failure('log_corrupt', 'the edge database is gone, or empty, and has not always been');
+    create(db, agent, newEpoch);
     return;
   }
-  if (version !== schemaVersion)
+  if (version !== migrations.length && lacksNothing(tables))
+    throw new Failure(
+      'log_corrupt',
+      `the edge database has all of version ${migrations.length} and says ${version}`,
+    );
+  if (version < 1 || version > migrations.length)
     throw new Failure(
       'data_dir_mismatch',
-      `the edge database has version ${String(version)}, this is for ${schemaVersion}`,
+      `the edge database has version ${version}, this is for ${migrations.length}`,
       {
         hint: 'run the newer varve-edge that wrote it',
       },
     );
-  const owner = keep(db.prepare("SELECT value FROM meta WHERE key = 'agent'")).pluck().get() as string;
+  if (version < migrations.length) migrate(db, version);
+  const owner = keep(db.prepare("SELECT value FROM meta WHERE key = 'agent'")).pluck().get();
+  if (owner !== agent && (typeof owner !== 'string' || new Seal(prepareOn(db)).check() === 'broken'))
+    throw new Failure('log_corrupt', 'the edge database does not say whose it is');
   if (owner !== agent)
     throw new Failure(
       'data_dir_mismatch',
@@ -110,8 +101,37 @@ function createOrCheck(db: Database.Database, agent: string, newEpoch: string): 
     );
 }
 
+function create(db: Database.Database, agent: string, newEpoch: string): void {
+  db.transaction(() => {
+    for (const migration of migrations) db.exec(migration);
+    keep(db.prepare('INSERT INTO meta VALUES (?, ?), (?, ?)')).run('agent', agent, 'epoch', newEpoch);
+    pragma(db, `user_version = ${migrations.length}`);
+  }).immediate();
+}
+
+function migrate(db: Database.Database, version: number): void {
+  db.transaction(() => {
+    for (const migration of migrations.slice(version)) db.exec(migration);
+    if (version < gapsSince) db.exec(fillGaps);
+    pragma(db, `user_version = ${migrations.length}`);
+  }).immediate();
+}
+
+/** Before, what was missing could not be told from what was evicted. */
+const gapsSince = 2;
+
+/** Whether a database with these tables is of the newest version, whatever number it bears. */
+function lacksNothing(tables: readonly unknown[]): boolean {
+  const named = migrations.flatMap((text) => [...text.matchAll(/CREATE TABLE (\w+)/g)]);
+  return named.every(([, name]) => tables.includes(name));
+}
+
 const outboxColumns = `id, lane, database, table_name AS "table", seq, file, row_count AS rowCount, bytes,
-    first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs`;
+    first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs, clock_boot AS clockBoot`;
+
+/** The first message that the store may not have. */
+const keepSeqText = `min(next_seq, coalesce((SELECT min(first_log_seq) FROM outbox), next_seq),
+    coalesce((SELECT min(first_seq) FROM backlog), next_seq))`;
 
 /** Everything that is asked of the database. */
 const statementTexts = {
@@ -120,6 +140,9 @@ const statementTexts = {
       SELECT next_seq, max(end_seq, next_seq,
         coalesce((SELECT first_seq + message_count FROM blocks ORDER BY first_seq DESC LIMIT 1), ${firstSeq})) AS end_seq
       FROM position`,
+  backlog: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM backlog ORDER BY first_seq',
+  clearBacklog: 'DELETE FROM backlog',
+  insertBacklog: 'INSERT INTO backlog VALUES (@firstSeq, @endSeq)',
   outbox: `SELECT ${outboxColumns} FROM outbox ORDER BY id`,
   lanes: 'SELECT lane, database, table_name AS "table", next_seq AS seq FROM lanes',
   insertBlock: 'INSERT INTO blocks VALUES (@firstSeq, @messageCount, @source, @bytes)',
@@ -133,38 +156,80 @@ const statementTexts = {
         AND first_seq + message_count > @fromSeq
       ORDER BY first_seq LIMIT 1`,
   insertOutbox: `
-      INSERT INTO outbox (lane, database, table_name, seq, file, row_count, bytes, first_log_seq, last_log_seq, staged_ms)
-      VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs)`,
+      INSERT INTO outbox (lane, database, table_name, seq, file, row_count, bytes, first_log_seq, last_log_seq, staged_ms,
+        clock_boot)
+      VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs, @clockBoot)`,
   setLane: `
       INSERT INTO lanes VALUES (?, ?, ?, ?)
       ON CONFLICT (lane, database, table_name) DO UPDATE SET next_seq = excluded.next_seq`,
+  // One that is there already was counted before: after a salvage, messages may be decoded a second time.
   insertDeadLetter: `
-      INSERT INTO dead_letters VALUES (@seq, @source, @topic, @payload, @code, @reason, @arrivedMs)`,
+      INSERT INTO dead_letters (seq, source, stream, topic, payload, code, reason, arrived_ms)
+      VALUES (@seq, @source, @stream, @topic, @payload, @code, @reason, @arrivedMs)
+      ON CONFLICT (seq) DO NOTHING`,
   // The end is remembered too: when all blocks are gone, numbers must not start again.
-  setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq)',
+  setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq, @endSeq)',
+  blockFrom: `
+      SELECT first_seq FROM blocks
+      WHERE first_seq >= coalesce((SELECT max(first_seq) FROM blocks WHERE first_seq <= @seq), @seq)
+        AND first_seq + message_count > @seq
+      ORDER BY first_seq LIMIT 1`,
+  block: `
+      SELECT first_seq AS firstSeq, message_count AS messageCount, source, bytes FROM blocks WHERE first_seq = ?`,
+  blockPlace: `
+      SELECT first_seq AS firstSeq, message_count AS messageCount, source FROM blocks WHERE first_seq = ?`,
+  blockBehind: 'SELECT min(first_seq) FROM blocks WHERE first_seq > ?',
+  replaceBlock: 'UPDATE blocks SET bytes = @bytes WHERE first_seq = @firstSeq',
+  deleteBlock: 'DELETE FROM blocks WHERE first_seq = ?',
   replaceOutbox: 'UPDATE outbox SET file = @file, row_count = @rowCount, bytes = @bytes WHERE id = @id',
   deleteOutbox: 'DELETE FROM outbox WHERE id = ?',
+  stagedRanges: 'SELECT DISTINCT first_log_seq AS firstSeq, last_log_seq + 1 AS endSeq FROM outbox',
   // By the primary key, so that a long backlog is not read through for every confirmation.
-  deletableBelow: `
-      SELECT min(@recentSeq, (SELECT next_seq FROM position),
-        coalesce((SELECT min(first_log_seq) FROM outbox), 9007199254740991))`,
-  deleteBlocks: 'DELETE FROM blocks WHERE first_seq < @seq AND first_seq + message_count <= @seq',
+  keepSeq: `SELECT ${keepSeqText} FROM position`,
+  reached: `
+      SELECT (SELECT value FROM meta WHERE key = 'epoch') AS epoch, ${keepSeqText} AS keepSeq, next_seq AS nextSeq,
+        (SELECT coalesce(sum(next_seq), 0) FROM lanes) AS shipments
+      FROM position`,
+  lastBlock: `
+      SELECT first_seq AS firstSeq, message_count AS messageCount, source, bytes FROM blocks
+      ORDER BY first_seq DESC LIMIT 1`,
+  deleteBlocks:
+    'DELETE FROM blocks WHERE first_seq >= @firstSeq AND first_seq < @endSeq AND first_seq + message_count <= @endSeq',
   deadLetters: 'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM dead_letters',
   readDeadLetters: `
-      SELECT seq, source, topic, payload, code, reason, arrived_ms AS arrivedMs
+      SELECT seq, source, stream, topic, payload, code, reason, arrived_ms AS arrivedMs
       FROM dead_letters ORDER BY seq DESC LIMIT ?`,
+  oldestDeadLetters: `
+      SELECT @whenMs AS whenMs, 'dead_letters_dropped' AS kind, stream, min(seq) AS firstSeq, max(seq) AS lastSeq,
+        min(arrived_ms) AS firstMs, max(arrived_ms) AS lastMs, count(*) AS count,
+        sum(octet_length(topic) + length(payload)) AS bytes, 'there were too many dead letters' AS reason
+      FROM (SELECT * FROM dead_letters ORDER BY seq LIMIT @count) GROUP BY stream`,
   dropOldestDeadLetters:
     'DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters ORDER BY seq LIMIT ?)',
   oldestBlock: 'SELECT min(first_seq) FROM blocks',
+  pageSize: 'PRAGMA page_size',
+  pageCount: 'PRAGMA page_count',
+  freePages: 'PRAGMA freelist_count',
+  readMeta: 'SELECT value FROM meta WHERE key = ?',
+  writeMeta: 'INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
 } as const;
 
-export type LogStatements = Readonly<Record<keyof typeof statementTexts, Database.Statement>>;
+export type Statements<Name extends string> = Readonly<Record<Name, Database.Statement>>;
+export type LogStatements = Statements<keyof typeof statementTexts>;
 
-export function prepareStatements(db: Database.Database): LogStatements {
-  const prepared = Object.entries(statementTexts).map(
+export function prepareLogStatements(db: Database.Database): LogStatements {
+  return prepareStatements(db, statementTexts);
+}
+
+/** Once for each database: they are never freed. */
+export function prepareStatements<Name extends string>(
+  db: Database.Database,
+  texts: Readonly<Record<Name, string>>,
+): Statements<Name> {
+  const prepared = Object.entries<string>(texts).map(
     ([name, text]) => [name, keep(db.prepare(text))] as const,
   );
-  return Object.fromEntries(prepared) as LogStatements;
+  return Object.fromEntries(prepared) as Statements<Name>;
 }
 
 /** SQLite's result codes (sqlite.org/rescode.html) as what the caller can do about them. */
@@ -175,16 +240,18 @@ export function asFailures<T>(work: () => T): T {
     if (cause instanceof Failure) throw cause;
     const code = systemCodeOf(cause) ?? '';
     const message = `the edge database: ${messageOf(cause)}`;
-    if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED')
+    if (/^SQLITE_(BUSY|LOCKED)/.test(code))
       throw new Failure('data_dir_in_use', 'another varve-edge runs on this data_dir', {
         cause,
         hint: 'stop it, or give this agent a data_dir of its own',
       });
     if (code === 'SQLITE_FULL')
       throw new Failure('disk_full', message, { cause, hint: 'free space on the disk of data_dir' });
-    if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB')
+    // Our statements are right, so what they find wrong is damage: a table that is not there (SQLITE_ERROR), a number given
+    // out twice (SQLITE_CONSTRAINT).
+    if (/^SQLITE_(CORRUPT|NOTADB|ERROR|CONSTRAINT|FORMAT|SCHEMA|MISMATCH)/.test(code))
       throw new Failure('log_corrupt', message, { cause });
-    if (code === 'SQLITE_CANTOPEN' || code === 'SQLITE_READONLY' || code === 'SQLITE_PERM')
+    if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code))
       throw new Failure('config_invalid', message, {
         cause,
         hint: 'check that data_dir exists and may be written',

@@ -2,19 +2,21 @@
  * A shipment whose file is gone or not whole, made again: its number is taken, so its lane goes on only with a file.
  *
  * Blocks stay in the log until the store has what was made of them, so as a rule the same messages make the same rows
- * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
- * empty and says just that. If an upload of the first file had landed after all, the key is taken and nothing changes.
+ * again: what was learned of the clock since then is left out (`clockBoot`). What the log has no more is counted in the file's metadata (`varve.lost_rows`) and in the ledger; in the worst case
+ * the file is empty and says just that. A shipment of ledger rows is made of those rows. If an upload of the first file had landed after all, the key is taken and nothing changes.
  *
- * 1. Decode the messages of the shipment anew. 2. Write the file under a new name, durably. 3. The row takes the new file:
+ * 1. Decode the messages of the shipment anew, or read the rows of the ledger that it holds. 2. Write the file under a new name, durably. 3. The row takes the new file:
  * killed before it, the next attempt does the same again, and the start removes the file.
  */
-import { isFailure } from '@varve/common/errors.js';
+import type { Clock } from '@varve/common/clock.js';
 import type { Logger } from '@varve/common/log.js';
 import { TableBatch } from '../batch/table-batch.js';
 import type { Router } from '../decode/router.js';
 import { readBlock } from '../log/block.js';
-import type { EdgeLog, OutboxEntry, StoredBlock } from '../log/edge-log.js';
+import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
+import type { Loss } from '../log/loss.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { Window } from './window.js';
 import { writeShipment, type ShipmentWriter } from './write-shipment.js';
@@ -22,20 +24,32 @@ import { writeShipment, type ShipmentWriter } from './write-shipment.js';
 const readBytesMax = 256_000;
 
 export interface RemakeOptions extends ShipmentWriter {
-  readonly log: Pick<EdgeLog, 'opened' | 'read'>;
+  readonly log: Pick<EdgeLog, 'opened' | 'read' | 'shippedLosses'>;
+  readonly clock: Clock;
+  /** There are new rows in the ledger. */
+  readonly onLosses: () => void;
   readonly router: Router;
   readonly outbox: Outbox;
   readonly logger: Logger;
-  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost'>;
+  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost' | 'losses'>;
 }
 
 /** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
 export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
-  const { outbox, logger, metrics } = options;
-  const batch = await decodeAgain(entry, options);
+  const { outbox, logger, metrics, clock, onLosses } = options;
+  const batch = await batchAgain(entry, options);
   const lostRows = Math.max(0, entry.rowCount - batch.rowCount);
   const remade = { ...entry, ...(await writeShipment(options, entry, batch, lostRows)) };
-  await outbox.replace(remade);
+  const losses = lostRows > 0 ? [lossOf(entry, lostRows, clock.nowMs())] : [];
+  try {
+    await outbox.replace(remade, losses);
+  } catch (error) {
+    // It is tried again with another file: they would fill a full disk.
+    await outbox.discard([remade]);
+    throw error;
+  }
+  if (losses.length > 0) onLosses();
+  metrics.losses.inc({ kind: 'set_aside' }, lostRows);
   metrics.shipmentsRemade.inc();
   metrics.rowsLost.inc(lostRows);
   const { lane, database, table, seq, firstLogSeq, lastLogSeq, rowCount } = remade;
@@ -46,18 +60,34 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
   return remade;
 }
 
+async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<TableBatch> {
+  const { database, name } = lossesDestination;
+  if (entry.database !== database || entry.table !== name) return await decodeAgain(entry, options);
+  return lossesBatch(options.agent, await options.log.shippedLosses(entry.id));
+}
+
+/** Rows are counted, since they are what is known. */
+function lossOf({ table, firstLogSeq, lastLogSeq, seq }: OutboxEntry, count: number, whenMs: number): Loss {
+  return {
+    ...{ whenMs, kind: 'set_aside', stream: table, firstSeq: firstLogSeq, lastSeq: lastLogSeq },
+    ...{ firstMs: null, lastMs: null, count, bytes: 0 },
+    reason: `the file of shipment ${seq} was damaged, and the log had these rows of it no more`,
+  };
+}
+
 async function decodeAgain(
-  { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
+  { database, table, firstLogSeq, lastLogSeq, clockBoot }: OutboxEntry,
   { log, router }: RemakeOptions,
 ): Promise<TableBatch> {
   const window = new Window(0, firstLogSeq);
   let nextSeq = firstLogSeq;
   while (nextSeq <= lastLogSeq) {
-    const blocks = await readBlocks(log, nextSeq);
+    // Damaged blocks are passed over there.
+    const blocks = await log.read(nextSeq, readBytesMax, clockBoot);
     if (blocks.length === 0) break;
-    for (const { firstSeq, source, bytes } of blocks) {
+    for (const { firstSeq, source, bytes, arrival } of blocks) {
       let seq = firstSeq;
-      for (const message of readBlock(bytes)) {
+      for (const message of readBlock(bytes, arrival?.shiftMs)) {
         if (seq >= nextSeq && seq <= lastLogSeq) window.take({ ...message, seq, source }, router);
         seq++;
       }
@@ -66,14 +96,4 @@ async function decodeAgain(
   }
   const open = window.batches.get(`${database}.${table}`);
   return open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() });
-}
-
-/** None where the log itself is damaged. */
-async function readBlocks(log: RemakeOptions['log'], fromSeq: number): Promise<StoredBlock[]> {
-  try {
-    return await log.read(fromSeq, readBytesMax);
-  } catch (error) {
-    if (isFailure(error, 'log_corrupt')) return [];
-    throw error;
-  }
 }

@@ -95,11 +95,15 @@ export class Shipping {
     const server = await startPlantedS3Server();
     const entries = options.entries.map((entry) => ({ ...entry, bytes: options.bytes ?? 100 }));
     const confirmed: number[] = [];
-    const outbox = await Outbox.open(directory, {
-      opened: { outbox: entries } as unknown as LogState,
-      replace: () => Promise.resolve(),
-      confirm: (id) => Promise.resolve(void confirmed.push(id)),
-    });
+    const outbox = await Outbox.open(
+      directory,
+      {
+        opened: { outbox: entries } as unknown as LogState,
+        replace: () => Promise.resolve(),
+        confirm: (id) => Promise.resolve(void confirmed.push(id)),
+      },
+      1e9,
+    );
     for (const { file, id, bytes } of entries) writeFileSync(outbox.pathOf(file), Buffer.alloc(bytes, id));
     const shipping = new Shipping({ server, outbox, entries, confirmed }, options);
     context.after(() => {

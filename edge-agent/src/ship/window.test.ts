@@ -7,13 +7,21 @@ import { Window } from './window.js';
 const topic = parseTopicTemplate('plant/{device}');
 assert(typeof topic !== 'string');
 const router = new Router([
-  { name: 'environment', database: 'main', topic, format: 'json', time: undefined, fields: undefined },
+  {
+    name: 'environment',
+    database: 'main',
+    topic,
+    format: 'json',
+    time: undefined,
+    fields: undefined,
+    priority: 0,
+  },
 ]);
 const message = (seq: number, payload: string) => ({
   ...{ seq, source: 'plant', topic: 'plant/press', payload: Buffer.from(payload), arrivedMs: 5 },
   packetId: 0,
 });
-const policy = { everyMs: 1_000, rowsMax: 100, bytesMax: 1_000_000 };
+const policy = { everyMs: 1_000, rowsMax: 100, bytesMax: 1_000_000, logBytesMax: 1_000_000 };
 
 function windowOf(...payloads: string[]): Window {
   const window = new Window(0, 1);

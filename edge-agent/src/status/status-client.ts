@@ -62,9 +62,42 @@ export function describeStatus(status: EdgeStatus): string {
     ...sources,
     `log           ${formatMegabytes(log.bytes)}, ${log.waiting_messages} messages in no shipment yet`,
     `outbox        ${outbox.shipments} shipments, ${formatMegabytes(outbox.bytes)}, oldest ${status.oldest_unshipped_seconds.toFixed(0)} s`,
+    `buffer        ${describeBuffer(status.buffer)}`,
     `store         ${problem}`,
+    `clock         ${describeClock(status.clock)}`,
+    `losses        ${describeLosses(status.losses)}`,
     '',
   ].join('\n');
+}
+
+function describeBuffer(buffer: EdgeStatus['buffer']): string {
+  const { bytes, max_bytes, free_bytes, days_left, state, reason } = buffer;
+  const left = days_left === null ? '' : `, room for ${days_left.toFixed(1)} days without the store`;
+  const held = `${formatMegabytes(bytes)} of ${formatMegabytes(max_bytes)}, disk has ${formatMegabytes(free_bytes)} free${left}`;
+  if (state === 'collecting') return held;
+  return `${held}\n              ${state === 'stopped' ? 'reading stopped' : 'dropping messages'}: ${reason ?? ''}`;
+}
+
+function describeClock({
+  state,
+  basis,
+  reason,
+  waiting_messages,
+  steps,
+  last_step,
+}: EdgeStatus['clock']): string {
+  const set =
+    last_step === null ? '' : `; set ${steps} times, last ${last_step.when} by ${last_step.seconds} s`;
+  if (state === 'trusted') return `trusted (${basis ?? ''})${set}`;
+  const rows =
+    state === 'waiting' ? `${waiting_messages} messages wait for it` : 'arrival times are what it says';
+  return `not trusted: ${reason ?? ''}; ${rows}${set}`;
+}
+
+function describeLosses({ total, last }: EdgeStatus['losses']): string {
+  if (last === null) return 'none';
+  const kinds = Object.entries(total).map(([kind, { messages }]) => `${kind} ${messages}`);
+  return `${kinds.join(', ')} messages; last ${last.when}: ${last.kind}, ${last.reason}`;
 }
 
 function describeDeadLetter(letter: ShownDeadLetter): string {

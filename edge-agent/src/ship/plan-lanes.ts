@@ -1,0 +1,56 @@
+/**
+ * Newest data first after an outage (`ship.live_first`). Pure.
+ *
+ * The live lane reads the log in order. When its window is full or cannot be closed, and its messages came long ago, there
+ * was an outage: the lane jumps to the log's end, and what it jumped over becomes a range of the backlog, which
+ * a second reader ships in a lane of its own. Ranges lie below the live position, in order, and never touch.
+ */
+import type { LogRange } from '../log/edge-log.js';
+
+export const liveLane = 'live';
+export const backlogLane = 'backlog';
+export type ShippingLane = typeof liveLane | typeof backlogLane;
+
+/** With more, the live lane reads on: each is a row of the log, and a thing to explain. */
+const rangesMax = 64;
+const staleMsMin = 60_000;
+
+export interface LiveState {
+  readonly liveFirst: boolean;
+  readonly everyMs: number;
+  /** It takes no more: it is full, or waits for room in the outbox. */
+  readonly isWindowStuck: boolean;
+  /** Of the window's first message, by the wall clock: a clock that was wrong costs a jump, nothing else. */
+  readonly arrivedMs: number;
+  readonly nowMs: number;
+  readonly rangeCount: number;
+}
+
+export function planJump(state: LiveState): boolean {
+  const { liveFirst, everyMs, isWindowStuck, arrivedMs, nowMs, rangeCount } = state;
+  const isStale = nowMs - arrivedMs > staleMsOf(everyMs);
+  return liveFirst && isWindowStuck && isStale && rangeCount < rangesMax;
+}
+
+/** How old messages are that came before an outage. */
+export function staleMsOf(everyMs: number): number {
+  return Math.max(staleMsMin, 6 * everyMs);
+}
+
+/** A range that begins where the last one ends makes that one longer. */
+export function addRange(ranges: readonly LogRange[], added: LogRange): LogRange[] {
+  const last = ranges.at(-1);
+  if (last?.endSeq !== added.firstSeq) return [...ranges, added];
+  return [...ranges.slice(0, -1), { firstSeq: last.firstSeq, endSeq: added.endSeq }];
+}
+
+/** What is left when everything before `nextSeq` is in shipments. */
+export function advanceRanges(ranges: readonly LogRange[], nextSeq: number): LogRange[] {
+  return ranges
+    .filter(({ endSeq }) => endSeq > nextSeq)
+    .map(({ firstSeq, endSeq }) => ({ firstSeq: Math.max(firstSeq, nextSeq), endSeq }));
+}
+
+export function countMessages(ranges: readonly LogRange[]): number {
+  return ranges.reduce((sum, { firstSeq, endSeq }) => sum + endSeq - firstSeq, 0);
+}
