@@ -13,6 +13,7 @@ import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
+import { Aggregation, factsByTable } from './aggregate/aggregation.js';
 import { shareBytes } from './buffer/buffer-config.js';
 import { BufferKeeper } from './buffer/buffer-keeper.js';
 import { Evictor } from './buffer/evictor.js';
@@ -59,6 +60,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
   const router = new Router(config.streams);
+  const aggregation = new Aggregation({
+    streams: config.streams,
+    opened: log.opened.aggregates,
+    openBytesMax: bounds.openWindowBytesMax,
+  });
+  await aggregation.restore(log, router);
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
   const proof = {
     access: 'put-only',
@@ -70,7 +77,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     schedule: config.ship.schedule,
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
-    remake: (entry) => remakeShipment(entry, shipping),
+    remake: (entry) => remakeShipment(entry, { ...shipping, aggregates: factsByTable(config.streams) }),
     isLogDrained: () => pump.isAtEnd,
     openStore: () => openStore(config.store, proof),
     onConfirmed: () => {
@@ -80,7 +87,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     onReachable: () => publisher.wake(),
   });
   const pump: Pump = new Pump({
-    ...shipping,
+    ...{ ...shipping, aggregation },
     policy: { ...config.ship, logBytesMax: bounds.windowBytesMax },
     mayStage: () => keeper.mayStage(),
     onStaged: (logBytes) => {

@@ -123,6 +123,39 @@ for (const [what, from, to, message] of single)
     assert.match((await problems(context, example.replace(from, to))).join('\n'), message);
   });
 
+const inStream: [what: string, text: string, message: RegExp][] = [
+  [
+    'rows that are dropped without aggregates',
+    'raw: drop',
+    /streams\.environment\.raw: drops the rows, and no/,
+  ],
+  [
+    'an aggregate of another table',
+    'aggregate: [{ every: 10s }, { every: 1m, table: environment_10s }]',
+    /aggregate\.1: writes table environment_10s, as something else does/,
+  ],
+  [
+    'an aggregate of its own table',
+    'aggregate: [{ every: 10s, table: environment }]',
+    /aggregate\.0: writes table environment, as something else does/,
+  ],
+];
+for (const [what, text, message] of inStream)
+  test(`${what} is explained`, async (context) => {
+    const stream = example.replace('    format: json', `    format: json\n    ${text}`);
+    assert.match((await problems(context, stream)).join('\n'), message);
+  });
+
+test('an aggregate whose tag is called part is explained', async (context) => {
+  const stream = example
+    .replace('{site}', '{part}')
+    .replace('    format: json', '    format: json\n    aggregate: [{ every: 10s }]');
+  assert.match(
+    (await problems(context, stream)).join(''),
+    /\{part\} is the name of a column of every aggregate/,
+  );
+});
+
 const inBuffer: [what: string, text: string, message: RegExp][] = [
   ['a choice', 'on_full: panic', /buffer\.on_full: write one of drop_oldest, stop_reading/],
   ['a size that is too small', 'max_size: 1MB', /buffer\.max_size: is too small/],

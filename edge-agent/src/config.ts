@@ -17,10 +17,18 @@ import {
   sizeBytes,
   type ListenAddress,
 } from '@varve/common/config/units.js';
+import { partColumnName } from '@varve/common/contract/aggregate.js';
 import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { bufferSchema, type BufferLimits } from './buffer/buffer-config.js';
+import {
+  aggregatesSchema,
+  rawSchema,
+  readAggregates,
+  type AggregateConfig,
+  type RawChoice,
+} from './aggregate/aggregate-config.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
 import { lossesTable } from './ship/losses-batch.js';
@@ -54,6 +62,8 @@ export interface StreamConfig {
   readonly fields: ReadonlyMap<string, FieldType> | undefined;
   /** When messages must be dropped, those of the lowest go first. */
   readonly priority: number;
+  readonly raw: RawChoice;
+  readonly aggregates: readonly AggregateConfig[];
 }
 
 export interface GroupLimits {
@@ -137,6 +147,8 @@ const streamSchema = z.strictObject({
       'list at least one field, or leave `fields` out to take them all',
     )
     .optional(),
+  raw: rawSchema,
+  aggregate: aggregatesSchema,
   priority: z.int('write a whole number: streams with the lowest lose messages first').default(0),
 });
 
@@ -210,7 +222,7 @@ export async function readEdgeConfig(source: ConfigSource): Promise<EdgeConfig> 
 }
 
 function crossCheck(raw: RawConfig): ConfigProblem[] {
-  return [...checkClientIds(raw), ...checkStreamNames(raw)];
+  return [...checkClientIds(raw), ...checkStreamNames(raw), ...checkAggregates(raw), ...checkTables(raw)];
 }
 
 function checkClientIds(raw: RawConfig): ConfigProblem[] {
@@ -225,6 +237,38 @@ function checkClientIds(raw: RawConfig): ConfigProblem[] {
       path: `sources.${name}.client_id`,
       message: 'is used by another source on this broker, and each would throw the other out: write another',
     }));
+}
+
+function checkAggregates({ streams }: RawConfig): ConfigProblem[] {
+  return Object.entries(streams).flatMap(([name, { raw, aggregate, topic }]) => {
+    const path = `streams.${name}`;
+    const problems: ConfigProblem[] = [];
+    if (raw === 'drop' && aggregate.length === 0)
+      problems.push({
+        ...{ line: undefined, path: `${path}.raw` },
+        message: 'drops the rows, and no aggregate is left: write aggregate: [{ every: 10s }], or raw: ship',
+      });
+    if (aggregate.length > 0 && topic.tags.includes(partColumnName))
+      problems.push({
+        ...{ line: undefined, path: `${path}.topic` },
+        message: `{${partColumnName}} is the name of a column of every aggregate: write another name`,
+      });
+    return problems;
+  });
+}
+
+/** Streams may share a table; a table of aggregates is of one stream and one width. */
+function checkTables({ streams }: RawConfig): ConfigProblem[] {
+  const taken = new Set(Object.entries(streams).map(([name, { database }]) => `${database}.${name}`));
+  return Object.entries(streams).flatMap(([name, { database, aggregate }]) =>
+    readAggregates(name, aggregate).flatMap(({ table }, index): ConfigProblem[] => {
+      const key = `${database}.${table}`;
+      const isTaken = taken.has(key);
+      taken.add(key);
+      const message = `writes table ${table}, as something else does: give it a table of its own`;
+      return isTaken ? [{ line: undefined, path: `streams.${name}.aggregate.${index}`, message }] : [];
+    }),
+  );
 }
 
 function checkStreamNames({ streams }: RawConfig): ConfigProblem[] {
@@ -249,6 +293,8 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       time: stream.time,
       fields: stream.fields ? new Map(Object.entries(stream.fields)) : undefined,
       priority: stream.priority,
+      raw: stream.raw,
+      aggregates: readAggregates(name, stream.aggregate),
     })),
     store,
     ship: shapeShip(raw.ship),

@@ -77,7 +77,8 @@ function mergeCell(row: Record<string, unknown>, partial: Row, name: string, val
       row[time] = came;
       return;
     }
-    default:
+    case 'first_time':
+    case 'last_time':
   }
 }
 
@@ -197,8 +198,8 @@ test('1,000 schedules of arrival, killed anywhere: merged partials are the aggre
       for (const { table, everyMs } of [tenSeconds, minutes]) {
         const expected = mergePartials(rowsOf(aggregateRows(all, everyMs * 1_000, 'all')));
         assert.deepEqual(mergePartials(written.get(table) ?? []), expected);
-        const identities = (written.get(table) ?? []).map(
-          (row) => `${row['device']} ${row['time']} ${row['part']}`,
+        const identities = (written.get(table) ?? []).map(({ device, time, part }) =>
+          [device, time, part].join(),
         );
         assert.equal(new Set(identities).size, identities.length, 'no partial replaces another');
       }

@@ -4,6 +4,7 @@
  *     blocks        messages in order, a block per group commit; kept until what was made of them is in the store
  *     position      the first message that is in no shipment yet, but for
  *     backlog       ranges before it that were jumped over after an outage, and follow in a lane of their own
+ *     open ranges   messages before it whose rows are in windows of aggregates that have not been written (`aggregate/`)
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
@@ -69,6 +70,14 @@ export interface LogRange {
   readonly endSeq: number;
 }
 
+/** What is durable of aggregates. */
+export interface AggregateState {
+  /** By `database.table` of an aggregate: all its windows that end there or before have been written. */
+  readonly closedMs: ReadonlyMap<string, number>;
+  /** Messages whose rows are in windows that are still open, in order. Read again after a kill. */
+  readonly openRanges: readonly LogRange[];
+}
+
 export interface StageRequest {
   readonly shipments: readonly StagedShipment[];
   readonly deadLetters: readonly DeadLetter[];
@@ -76,6 +85,8 @@ export interface StageRequest {
   readonly nextSeq: number;
   /** All ranges of the backlog afterwards, in order; absent: as before. */
   readonly backlog?: readonly LogRange[];
+  /** Absent: as before. */
+  readonly aggregates?: AggregateState;
   /** Ledger rows that are in the last of the shipments: all up to this one. */
   readonly lastLossId?: number;
   /** Wall clock, for the ledger. */
@@ -105,6 +116,7 @@ export interface LogState {
   readonly nextSeq: number;
   /** Below it, in order: what was jumped over and is in no shipment yet. */
   readonly backlog: readonly LogRange[];
+  readonly aggregates: AggregateState;
   /** One more than the newest message's number. */
   readonly endSeq: number;
   /** From here on blocks are kept in any case, so that redeliveries are recognised after a restart. */

@@ -92,6 +92,13 @@ const statementTexts = {
   backlog: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM backlog ORDER BY first_seq',
   clearBacklog: 'DELETE FROM backlog',
   insertBacklog: 'INSERT INTO backlog VALUES (@firstSeq, @endSeq)',
+  closedMs: 'SELECT table_key AS key, closed_ms AS closedMs FROM aggregates',
+  setClosedMs: `
+      INSERT INTO aggregates VALUES (@key, @closedMs)
+      ON CONFLICT (table_key) DO UPDATE SET closed_ms = excluded.closed_ms`,
+  openRanges: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM open_ranges ORDER BY first_seq',
+  clearOpenRanges: 'DELETE FROM open_ranges',
+  insertOpenRange: 'INSERT INTO open_ranges VALUES (@firstSeq, @endSeq)',
   outbox: `SELECT ${outboxColumns} FROM outbox ORDER BY id`,
   lanes: 'SELECT lane, database, table_name AS "table", next_seq AS seq FROM lanes',
   insertBlock: 'INSERT INTO blocks VALUES (@firstSeq, @messageCount, @source, @bytes)',

@@ -31,7 +31,7 @@ export const migrations: readonly string[] = [
     code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
   ) STRICT;
   `,
-  // The loss ledger, the backlog.
+  // The loss ledger, the backlog, aggregates.
   `
   ALTER TABLE dead_letters ADD COLUMN stream TEXT;
   CREATE TABLE losses (
@@ -47,5 +47,7 @@ export const migrations: readonly string[] = [
     last_ms INTEGER NOT NULL, last_reason TEXT NOT NULL
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE backlog (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
+  CREATE TABLE aggregates (table_key TEXT PRIMARY KEY, closed_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE TABLE open_ranges (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   `,
 ];

@@ -11,6 +11,7 @@ import {
   deadLettersMax,
   recentBytesMax,
   recentMessagesMax,
+  type AggregateState,
   type DeadLetter,
   type EvictRequest,
   type LogRange,
@@ -76,6 +77,7 @@ export class SqliteLog {
       nextSeq: next_seq,
       endSeq: end_seq,
       backlog: backlog.all() as LogRange[],
+      aggregates: this.#readAggregates(),
       recentSeq: this.#recent.firstSeq ?? end_seq,
       outbox: outbox.all() as OutboxEntry[],
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
@@ -123,7 +125,7 @@ export class SqliteLog {
     });
   }
 
-  stage({ shipments, deadLetters, nextSeq, backlog, lastLossId, nowMs }: StageRequest): Staged {
+  stage({ shipments, deadLetters, nextSeq, backlog, aggregates, lastLossId, nowMs }: StageRequest): Staged {
     const { insertOutbox, setLane, insertDeadLetter } = this.#statements;
     return this.#transact(() => {
       const entries = shipments.map((shipment) => {
@@ -138,6 +140,7 @@ export class SqliteLog {
       const deadLettersDropped = this.#dropDeadLetters(nowMs);
       const position = this.#moveTo(nextSeq);
       if (backlog) this.#setBacklog(backlog);
+      if (aggregates) this.#setAggregates(aggregates);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
   }
@@ -210,9 +213,9 @@ export class SqliteLog {
 
   /** Those that nothing needs any more. */
   #deleteBlocks(): void {
-    const { position, backlog, stagedRanges, deleteBlocks } = this.#statements;
+    const { position, backlog, stagedRanges, openRanges, deleteBlocks } = this.#statements;
     const { next_seq } = position.get() as { next_seq: number };
-    const kept = [...(backlog.all() as LogRange[]), ...(stagedRanges.all() as LogRange[])];
+    const kept = [backlog, stagedRanges, openRanges].flatMap((ranges) => ranges.all() as LogRange[]);
     const below = Math.min(this.#recent.firstSeq ?? this.#endSeq, next_seq);
     for (const gap of planDeletable(kept, below)) deleteBlocks.run(gap);
   }
@@ -227,6 +230,22 @@ export class SqliteLog {
   #setBacklog(ranges: readonly LogRange[]): void {
     this.#statements.clearBacklog.run();
     for (const range of ranges) this.#statements.insertBacklog.run(range);
+  }
+
+  #setAggregates({ closedMs, openRanges }: AggregateState): void {
+    const { setClosedMs, clearOpenRanges, insertOpenRange } = this.#statements;
+    for (const [key, ms] of closedMs) setClosedMs.run({ key, closedMs: ms });
+    clearOpenRanges.run();
+    for (const { firstSeq, endSeq } of openRanges) insertOpenRange.run({ firstSeq, endSeq });
+  }
+
+  #readAggregates(): AggregateState {
+    const { closedMs, openRanges } = this.#statements;
+    const rows = closedMs.all() as { key: string; closedMs: number }[];
+    return {
+      closedMs: new Map(rows.map((row) => [row.key, row.closedMs])),
+      openRanges: openRanges.all() as LogRange[],
+    };
   }
 
   #isWaiting(firstSeq: number): boolean {

@@ -17,6 +17,7 @@ import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { BlockBuilder } from '../log/block.js';
 import type { EdgeLog } from '../log/edge-log.js';
+import { Aggregation } from '../aggregate/aggregation.js';
 import { SqliteLog } from '../log/sqlite-log.js';
 import { createEdgeMetrics } from '../metrics.js';
 import { Outbox, planUploads } from './outbox.js';
@@ -32,6 +33,8 @@ const stream = {
   time: undefined,
   fields: undefined,
   priority: 0,
+  raw: 'ship' as const,
+  aggregates: [],
 };
 const old = { arrivedMs: 1_000 };
 
@@ -89,6 +92,9 @@ class Gateway {
           log: this.#edgeLog(),
           outbox,
           router: new Router([stream]),
+          aggregation: new Aggregation({
+            ...{ streams: [stream], opened: this.#log.state().aggregates, openBytesMax: 1e6 },
+          }),
           onStaged: () => undefined,
           mayStage: () => true,
           onDiskFull: () => undefined,

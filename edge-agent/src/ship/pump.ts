@@ -9,7 +9,8 @@
  * one that drains the ranges the live one jumped over. Both positions move in the same transaction as the shipments, so
  * every message is in one shipment of one lane, wherever it is killed.
  *
- * Rows of the loss ledger go with the live window that closes next; without messages they make a window of their own.
+ * Rows of the loss ledger and windows of aggregates go with the live window that closes next; without messages they make a
+ * window of their own.
  */
 import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Router } from '../decode/router.js';
@@ -132,7 +133,10 @@ export class Pump {
     const dueInMs = this.#live.window?.dueInMs(clock.monotonicMs(), policy);
     // What is due waits for room, which wakes; or becomes old enough to be jumped over. It may have become due just now.
     const waitsForRoom = dueInMs === 0 && !this.#hasRoom(liveLane);
-    await this.#wakeup.wait(signal, waitsForRoom ? staleMsOf(policy.everyMs) : dueInMs);
+    await this.#wakeup.wait(
+      signal,
+      waitsForRoom ? staleMsOf(policy.everyMs) : (dueInMs ?? this.#stager.dueInMs),
+    );
   }
 
   /** False when there is nothing to do. */
@@ -153,7 +157,7 @@ export class Pump {
     }
     const isRead = takesMore && (await this.#reading.run(() => this.#readLive()));
     this.#isAtEnd = takesMore && !isRead;
-    if (isRead || this.#live.window || !this.#stager.hasLosses) return isRead;
+    if (isRead || this.#live.window || this.#stager.dueInMs !== 0) return isRead;
     this.#live.passTo(this.#live.nextSeq, clock.monotonicMs());
     return true;
   }

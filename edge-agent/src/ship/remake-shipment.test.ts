@@ -8,6 +8,7 @@ import { readParquet } from 'parquet-wasm';
 import { systemClock } from '@varve/common/clock.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
+import { Aggregation } from '../aggregate/aggregation.js';
 import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { encodeShipment } from '../encode/encode-shipment.js';
@@ -29,6 +30,8 @@ const stream = {
   time: undefined,
   fields: undefined,
   priority: 0,
+  raw: 'ship' as const,
+  aggregates: [],
 };
 
 /** A log with ten messages, and one shipment of them in the outbox. */
@@ -72,11 +75,13 @@ async function stageOne(context: TestContext) {
   };
   const metrics = createEdgeMetrics(createRegistry(() => 0));
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
-  const options = { ...parts, clock: systemClock, logger: silentLogger() };
+  const opened = log.opened.aggregates;
+  const aggregation = new Aggregation({ streams: [stream], opened, openBytesMax: 1e6 });
+  const options = { ...parts, clock: systemClock, logger: silentLogger(), aggregates: new Map() };
   const stop = new AbortController();
   const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true };
   const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
-  await new Pump({ ...options, policy, ...hooks }).run(stop.signal);
+  await new Pump({ ...options, aggregation, policy, ...hooks }).run(stop.signal);
   const [entry] = outbox.entries;
   assert(entry);
   return { directory, sqlite, outbox, options, entry };

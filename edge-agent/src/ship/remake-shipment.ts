@@ -8,18 +8,15 @@
  * 1. Decode the messages of the shipment anew. 2. Write the file under a new name, durably. 3. The row takes the new file:
  * killed before it, the next attempt does the same again, and the start removes the file.
  */
-import { isFailure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
-import { TableBatch } from '../batch/table-batch.js';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
+import { TableBatch, type BatchColumns } from '../batch/table-batch.js';
 import type { Router } from '../decode/router.js';
-import { readBlock } from '../log/block.js';
-import type { EdgeLog, OutboxEntry, StoredBlock } from '../log/edge-log.js';
+import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
 import type { Outbox } from './outbox.js';
-import { Window } from './window.js';
+import { readWindow } from './read-window.js';
 import { writeShipment, type ShipmentWriter } from './write-shipment.js';
-
-const readBytesMax = 256_000;
 
 export interface RemakeOptions extends ShipmentWriter {
   readonly log: Pick<EdgeLog, 'opened' | 'read'>;
@@ -27,14 +24,18 @@ export interface RemakeOptions extends ShipmentWriter {
   readonly outbox: Outbox;
   readonly logger: Logger;
   readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost'>;
+  /** By `database.table`. */
+  readonly aggregates: ReadonlyMap<string, AggregateFacts>;
 }
 
 /** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
 export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
   const { outbox, logger, metrics } = options;
-  const batch = await decodeAgain(entry, options);
-  const lostRows = Math.max(0, entry.rowCount - batch.rowCount);
-  const remade = { ...entry, ...(await writeShipment(options, entry, batch, lostRows)) };
+  const columns = await decodeAgain(entry, options);
+  const lostRows = Math.max(0, entry.rowCount - columns.rowCount);
+  const aggregate = options.aggregates.get(`${entry.database}.${entry.table}`);
+  const written = await writeShipment(options, entry, columns, { lostRows, aggregate });
+  const remade = { ...entry, ...written };
   await outbox.replace(remade);
   metrics.shipmentsRemade.inc();
   metrics.rowsLost.inc(lostRows);
@@ -49,31 +50,8 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
 async function decodeAgain(
   { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
   { log, router }: RemakeOptions,
-): Promise<TableBatch> {
-  const window = new Window(0, firstLogSeq);
-  let nextSeq = firstLogSeq;
-  while (nextSeq <= lastLogSeq) {
-    const blocks = await readBlocks(log, nextSeq);
-    if (blocks.length === 0) break;
-    for (const { firstSeq, source, bytes } of blocks) {
-      let seq = firstSeq;
-      for (const message of readBlock(bytes)) {
-        if (seq >= nextSeq && seq <= lastLogSeq) window.take({ ...message, seq, source }, router);
-        seq++;
-      }
-      nextSeq = Math.max(nextSeq, seq);
-    }
-  }
+): Promise<BatchColumns> {
+  const window = await readWindow(log, router, { firstSeq: firstLogSeq, endSeq: lastLogSeq + 1 });
   const open = window.batches.get(`${database}.${table}`);
-  return open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() });
-}
-
-/** None where the log itself is damaged. */
-async function readBlocks(log: RemakeOptions['log'], fromSeq: number): Promise<StoredBlock[]> {
-  try {
-    return await log.read(fromSeq, readBytesMax);
-  } catch (error) {
-    if (isFailure(error, 'log_corrupt')) return [];
-    throw error;
-  }
+  return (open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() })).finish();
 }

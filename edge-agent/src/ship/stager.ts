@@ -7,7 +7,9 @@
 import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
 import type { Logger } from '@varve/common/log.js';
-import type { TableBatch } from '../batch/table-batch.js';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
+import type { Aggregation, AggregationPlan } from '../aggregate/aggregation.js';
+import type { BatchColumns } from '../batch/table-batch.js';
 import type { StreamConfig } from '../config.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
@@ -23,6 +25,7 @@ export interface StagerOptions {
   readonly log: Pick<EdgeLog, 'opened' | 'stage' | 'waitingLosses'>;
   readonly encoder: Pick<ParquetEncoder, 'encode'>;
   readonly outbox: Outbox;
+  readonly aggregation: Pick<Aggregation, 'plan' | 'nextDueMs'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -48,9 +51,12 @@ export class Stager {
     this.#hasLosses = waitingLosses > 0;
   }
 
-  /** Rows of the loss ledger wait for the next window. */
-  get hasLosses(): boolean {
-    return this.#hasLosses;
+  /** When there is something to ship though no message comes, in ms: rows of the loss ledger, windows of aggregates. */
+  get dueInMs(): number | undefined {
+    const { aggregation, clock } = this.#options;
+    if (this.#hasLosses) return 0;
+    const dueMs = aggregation.nextDueMs;
+    return dueMs === undefined ? undefined : Math.max(0, dueMs - clock.nowMs());
   }
 
   noteLosses(): void {
@@ -61,13 +67,16 @@ export class Stager {
   async stage(lane: ShippingLane, window: Window, after: PositionAfter): Promise<Staged> {
     const { log, outbox, clock, metrics } = this.#options;
     const shipments: StagedShipment[] = [];
+    const nowMs = clock.nowMs();
+    const { agent, aggregation } = this.#options;
+    const aggregates = aggregation.plan(lane, window, `${agent}/${log.opened.epoch}`, nowMs);
     let staged: Staged;
     try {
-      const lastLossId = await this.#encodeAll(lane, window, shipments);
+      const lastLossId = await this.#encodeAll(lane, window, aggregates, shipments);
       const { deadLetters } = window;
-      const nowMs = clock.nowMs();
       staged = await log.stage({
         ...{ shipments, deadLetters, ...after, nowMs },
+        ...(aggregates.state && { aggregates: aggregates.state }),
         ...(lastLossId !== undefined && { lastLossId }),
       });
     } catch (error) {
@@ -75,6 +84,7 @@ export class Stager {
       await outbox.discard(shipments);
       throw error;
     }
+    aggregates.accept();
     this.#hasLosses = staged.waitingLosses > 0;
     for (const shipment of shipments) this.#shipmentSeqs.set(wayOf(shipment), shipment.seq + 1);
     for (const { table, rowCount } of shipments) metrics.rows.inc({ table }, rowCount);
@@ -87,14 +97,20 @@ export class Stager {
   async #encodeAll(
     lane: ShippingLane,
     window: Window,
+    aggregates: AggregationPlan,
     shipments: StagedShipment[],
   ): Promise<number | undefined> {
     const { agent, log } = this.#options;
     for (const { stream, batch } of window.batches.values())
-      if (batch.rowCount > 0) shipments.push(await this.#encode(lane, window, stream, batch));
+      if (batch.rowCount > 0 && stream.raw === 'ship')
+        shipments.push(await this.#encode(lane, window, stream, batch.finish()));
+    for (const { columns, facts, ...destination } of aggregates.outputs)
+      shipments.push(await this.#encode(lane, window, destination, columns, facts));
     const losses = this.#hasLosses && lane === liveLane ? await log.waitingLosses() : [];
     if (losses.length > 0)
-      shipments.push(await this.#encode(lane, window, lossesDestination, lossesBatch(agent, losses)));
+      shipments.push(
+        await this.#encode(lane, window, lossesDestination, lossesBatch(agent, losses).finish()),
+      );
     return losses.at(-1)?.id;
   }
 
@@ -102,12 +118,13 @@ export class Stager {
     lane: ShippingLane,
     { firstSeq, lastSeq }: Window,
     destination: Destination,
-    batch: TableBatch,
+    columns: BatchColumns,
+    aggregate?: AggregateFacts,
   ): Promise<StagedShipment> {
     const way = { lane, database: destination.database, table: destination.name };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
     const place = { ...way, seq, firstLogSeq: firstSeq, lastLogSeq: lastSeq };
-    const written = await writeShipment(this.#options, place, batch);
+    const written = await writeShipment(this.#options, place, columns, { aggregate });
     return { ...place, ...written, stagedMs: this.#options.clock.nowMs() };
   }
 
