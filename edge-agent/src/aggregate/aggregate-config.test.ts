@@ -11,7 +11,7 @@ test('a width names its table, unless it is told otherwise', () =>
   ]));
 
 const wrong: [what: string, raw: unknown, message: RegExp][] = [
-  ['a width', [{ every: 'ten' }], /"ten" is no width of windows: write one such as 10s, 1m or 1h/],
+  ['a width', [{ every: 'ten' }], /is no width of windows: write one such as 10s, 1m or 1h/],
   ['a width below a second', [{ every: '10ms' }], /is no width of windows/],
   ['a table', [{ every: '10s', table: 'A b' }], /is not a table name/],
   ['what is no list', { every: '10s' }, /list the windows, such as/],
