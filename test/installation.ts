@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { freePort, startNode, waitFor, type Owner, type TestProcess } from './processes.js';
+import { freePort, startNode, startProcess, waitFor, type Owner, type TestProcess } from './processes.js';
 
 export const edgeProgram = fileURLToPath(new URL('../../edge-agent/bin/varve-edge.js', import.meta.url));
+/** As npm puts it on the path. */
+export const edgeCommand = fileURLToPath(new URL('../../edge-agent/bin/varve-edge', import.meta.url));
 export const tsdbProgram = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb.js', import.meta.url));
 
 export interface InstallationOptions {
@@ -21,6 +23,8 @@ export interface InstallationOptions {
   readonly ship?: unknown;
   /** As `log:` in the configuration. */
   readonly log?: unknown;
+  /** The agent runs as it does for a user: without source maps, which take memory. */
+  readonly isBench?: boolean;
   /** Goes over the agent's configuration, option by option of the first level. */
   readonly edge?: Readonly<Record<string, unknown>>;
 }
@@ -42,11 +46,13 @@ export class Installation {
   agent: TestProcess | undefined;
   tsdb: TestProcess | undefined;
   readonly #owner: Owner;
+  readonly #isBench: boolean;
   readonly #edgePort: number;
   readonly #httpPort: number;
 
-  private constructor(owner: Owner, dir: string, edgePort: number, httpPort: number) {
+  private constructor(owner: Owner, dir: string, isBench: boolean, edgePort: number, httpPort: number) {
     this.#owner = owner;
+    this.#isBench = isBench;
     this.dir = dir;
     this.lake = join(dir, 'lake');
     this.#edgePort = edgePort;
@@ -55,15 +61,19 @@ export class Installation {
 
   static async create(owner: Owner, options: InstallationOptions): Promise<Installation> {
     const dir = temporaryFolder(owner);
-    const installation = new Installation(owner, dir, await freePort(), await freePort());
+    const { isBench = false } = options;
+    const installation = new Installation(owner, dir, isBench, await freePort(), await freePort());
     const store = options.store ?? './lake';
     writeFileSync(join(dir, 'edge.yaml'), stringify(installation.#edgeConfig(options, store)));
     writeFileSync(join(dir, 'tsdb.yaml'), stringify(installation.#tsdbConfig(store)));
     return installation;
   }
 
-  startAgent(): void {
-    this.agent = startNode(this.#owner, edgeProgram, ['run', '--config', 'edge.yaml'], { cwd: this.dir });
+  startAgent(env: Readonly<Record<string, string>> = {}): void {
+    const args = ['run', '--config', 'edge.yaml'];
+    this.agent = this.#isBench
+      ? startProcess(this.#owner, edgeCommand, args, { cwd: this.dir, env })
+      : startNode(this.#owner, edgeProgram, args, { cwd: this.dir, env });
   }
 
   startTsdb(): void {
@@ -176,6 +186,7 @@ interface AgentStatus {
     readonly total: Readonly<Record<string, { readonly messages: number }>>;
     readonly waiting_rows: number;
   };
+  readonly clock: { readonly state: string; readonly waiting_messages: number; readonly steps: number };
   readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
 }

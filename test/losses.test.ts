@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
-import { systemClock } from '@varve/common/clock.js';
 import { startMosquitto } from './brokers.js';
 import { Installation, temporaryFolder } from './installation.js';
 import { waitFor } from './processes.js';
@@ -21,7 +20,9 @@ const stream = (topic: string, priority = 0) => ({
 });
 const streams = { readings: stream('plant/{device}/readings') };
 const small = { max_size: '4MB', keep_free: '16MB' };
-const options = { skip: skipWithoutMosquitto(), timeout: 90_000 };
+/** A busy disk takes half a second for an fsync, and a run makes some hundred of them. */
+const patienceMs = 90_000;
+const options = { skip: skipWithoutMosquitto(), timeout: 240_000 };
 /** A small buffer wants small blocks: a block is what came during one fsync. */
 const source = { topics: ['plant/#'], receive_maximum: 50 };
 const firstMs = Date.UTC(2026, 0, 1);
@@ -56,6 +57,7 @@ async function start(context: TestContext, edge: Record<string, unknown>, wanted
   await waitFor(
     'the first row',
     async () => (await ask(installation, 'select count(*) from readings')) === 1,
+    patienceMs,
   );
   return { installation, client };
 }
@@ -82,7 +84,7 @@ async function requireAll(installation: Installation, total: number) {
       assert(rows + lost <= total, `${rows} rows and ${lost} lost are more than ${total}`);
       return rows + lost === total && status.losses.waiting_rows === 0 ? { rows, lost } : undefined;
     },
-    45_000,
+    patienceMs,
     () => `${JSON.stringify(found)}\n${installation.agent?.output ?? ''}`,
   );
 }
@@ -94,7 +96,16 @@ const inState = (installation: Installation, ...states: string[]) =>
       const buffer = (await installation.agentStatus())?.buffer;
       return buffer && states.includes(buffer.state) ? buffer : undefined;
     },
-    60_000,
+    patienceMs,
+    () => installation.agent?.output ?? '',
+  );
+
+/** The broker has them first: a slow agent would go on reading when the store is back, and lose nothing more. */
+const allDurable = (installation: Installation, count: number) =>
+  waitFor(
+    `${count} messages in the log`,
+    async () => ((await installation.agentMetric('varve_edge_messages_durable_total')) ?? 0) >= count,
+    patienceMs,
     () => installation.agent?.output ?? '',
   );
 
@@ -105,10 +116,8 @@ test(
     const { installation, client } = await start(context, { buffer: { ...small, on_full: 'drop_oldest' } });
     installation.setStoreAway(true);
     await publish(client, 'plant/a/readings', 1, 2_500);
-    await waitFor(
-      'messages to be dropped',
-      async () => (await installation.agentStatus())?.losses.total['evicted'],
-    );
+    await allDurable(installation, 2_501);
+    await inState(installation, 'collecting');
     assert.match(await installation.metrics(), /varve_edge_losses_total\{kind="evicted"\} [1-9]/);
     assert.match(
       await installation.printedStatus(),
@@ -120,13 +129,12 @@ test(
     await installation.agentReady();
     installation.setStoreAway(true);
     await publish(client, 'plant/a/readings', 2_501, 1_500);
-    await waitFor('the buffer to be within its bound', async () => {
-      const buffer = (await installation.agentStatus())?.buffer;
-      return buffer && buffer.bytes < 4e6;
-    });
+    await allDurable(installation, 1_500);
+    const { bytes } = await inState(installation, 'collecting');
+    assert(bytes < 4e6, 'the buffer is within its bound');
     installation.setStoreAway(false);
     const { rows, lost } = await requireAll(installation, 4_001);
-    assert(lost > 1_000 && rows > 500, `${rows} rows, ${lost} lost`);
+    assert(lost > 500 && rows > 500, `${rows} rows, ${lost} lost`);
     const streamsLost = await ask(
       installation,
       "select count(*) from varve_losses where stream <> 'readings'",
@@ -144,10 +152,14 @@ test(
     await publish(client, 'plant/a/readings', 1, 4_000);
     const { reason } = await inState(installation, 'stopped');
     assert.match(reason ?? '', /max_size/);
-    await waitFor('the source to leave', async () => {
-      const source = (await installation.agentStatus())?.sources['plant'];
-      return source?.connected === false && source.last_error?.startsWith('stopped: the buffer holds');
-    });
+    await waitFor(
+      'the source to leave',
+      async () => {
+        const source = (await installation.agentStatus())?.sources['plant'];
+        return source?.connected === false && source.last_error?.startsWith('stopped: the buffer holds');
+      },
+      patienceMs,
+    );
     assert.match(await installation.printedStatus(), /reading stopped: the buffer holds/);
     installation.setStoreAway(false);
     assert.deepEqual(await requireAll(installation, 4_001), { rows: 4_001, lost: 0 });
@@ -166,15 +178,17 @@ test('what matters least is dropped first', options, async (context) => {
   await publish(client, 'plant/a/readings', 1, 1_000);
   await publish(client, 'plant/a/alarms', 0, 400);
   await publish(client, 'plant/a/readings', 1_001, 1_500);
-  await waitFor(
-    'messages to be dropped',
-    async () => (await installation.agentStatus())?.losses.total['evicted'],
-  );
+  await allDurable(installation, 2_901);
   await inState(installation, 'collecting');
   installation.setStoreAway(false);
   const { lost } = await requireAll(installation, 2_501);
   assert(lost > 500);
-  assert.equal(await ask(installation, 'select count(*) from alarms'), 400);
+  // Another table: it may be committed later.
+  await waitFor(
+    'every alarm',
+    async () => (await ask(installation, 'select count(*) from alarms')) === 400,
+    patienceMs,
+  );
 });
 
 const isRoot = process.getuid?.() === 0;
@@ -192,10 +206,15 @@ test('a full disk stops reading, corrupts nothing, and ends nothing', onDisk, as
   await publish(client, 'plant/a/readings', 1_001, 9_000);
   const { reason } = await inState(installation, 'stopped');
   assert.match(reason ?? '', /the disk/);
-  await waitFor('what is held back to be given up', () => !existsSync(join(disk, 'edge', 'reserve')));
   installation.setStoreAway(false);
-  await systemClock.sleep(3_000);
-  assert(installation.agent?.isRunning);
+  await waitFor(
+    'the full disk to be emptied by shipping',
+    async () => (await installation.agentStatus())?.outbox.shipments === 0,
+    patienceMs,
+  );
+  assert(existsSync(join(disk, 'others')) && installation.agent?.isRunning);
+  const connectedCount = installation.agent.output.split('connected to the broker').length - 1;
+  assert(connectedCount <= 5, `the broker is left alone, not asked again and again: ${connectedCount}`);
   rmSync(join(disk, 'others'));
   assert.deepEqual(await requireAll(installation, 10_001), { rows: 10_001, lost: 0 });
   assert.deepEqual(await installation.agent.stop(), { code: 0, signal: null });

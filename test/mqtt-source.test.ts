@@ -3,7 +3,9 @@
  * holds the pinned version of mqtt.js to the internals that `mqtt-connection.ts` relies on.
  */
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -13,7 +15,7 @@ import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { IntakeGate } from '@varve/edge-agent/buffer/intake-gate.js';
-import { readBlock } from '@varve/edge-agent/log/block.js';
+import { readBlock, unknownClock } from '@varve/edge-agent/log/block.js';
 import type { SourceConfig } from '@varve/edge-agent/config.js';
 import type { EdgeLog, LogState, NewBlock, StoredBlock } from '@varve/edge-agent/log/edge-log.js';
 import { startEdgeLog } from '@varve/edge-agent/log/start-edge-log.js';
@@ -30,6 +32,8 @@ class HeldLog {
   readonly blocks: { texts: string[]; settle: (failure?: Failure) => void }[] = [];
   isHolding = true;
   afterAppend: () => void = () => undefined;
+  /** There is a session; its messages come any moment. */
+  beforeSubscribing: () => void = () => undefined;
   readonly #real: EdgeLog | undefined;
 
   constructor(real?: EdgeLog) {
@@ -43,6 +47,15 @@ class HeldLog {
 
   read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]> {
     return this.#real?.read(fromSeq, bytesMax) ?? Promise.resolve([]);
+  }
+
+  subscribed(session: string): Promise<string[]> {
+    return this.#real?.subscribed(session) ?? Promise.resolve([]);
+  }
+
+  setSubscribed(session: string, filters: readonly string[]): Promise<void> {
+    this.beforeSubscribing();
+    return this.#real?.setSubscribed(session, filters) ?? Promise.resolve();
   }
 
   async append(blocks: readonly NewBlock[]): Promise<number[]> {
@@ -93,6 +106,7 @@ function startSource(context: TestContext, port: number, { keepaliveSeconds, log
       metrics,
       intake,
       clock: systemClock,
+      arrivals: { nowMs: () => systemClock.nowMs(), blockClock: () => unknownClock },
       random: () => 0,
       logger: silentLogger(),
       onDurable: () => undefined,
@@ -168,6 +182,8 @@ test('an acknowledgement never crosses to another connection', options, async (c
     const connection = await MqttConnection.open({
       ...{ source: sourceConfig(proxy.port), protocolVersion: 5, connectTimeoutMs: 5_000 },
       onNewSession: () => undefined,
+      onSession: () => Promise.resolve([]),
+      signal: new AbortController().signal,
       onArrival: (_, arrival) => {
         arrivals.push(arrival);
         arrival.proceed();
@@ -285,4 +301,55 @@ test('a broker that is away is waited for', options, async (context) => {
   await connected(source);
   await publish(after.url, ['back']);
   await waitFor('the message', () => held.texts.includes('back'));
+});
+
+test(
+  'intake that closes while a connection is opened: it is given up, and the session comes later',
+  { skip: skipWithoutMosquitto() },
+  async (context) => {
+    const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
+    const session = await mqtt.connectAsync(broker.url, { clientId: 'varve-test', clean: false });
+    await session.subscribeAsync('plant/#', { qos: 1 });
+    await session.endAsync();
+    // More than the broker sends without an acknowledgement.
+    const texts = Array.from({ length: 3_000 }, (_, index) => String(index));
+    await publish(broker.url, texts);
+    const { held, intake } = startSource(context, broker.port);
+    held.release();
+    const closed = new Promise<void>((resolve) => {
+      held.beforeSubscribing = () => {
+        intake.stop('for a moment');
+        resolve();
+      };
+    });
+    await closed;
+    held.beforeSubscribing = () => undefined;
+    await systemClock.sleep(500);
+    assert(held.texts.length < texts.length);
+    intake.resume();
+    await waitFor('the messages', () => new Set(held.texts).size === texts.length);
+  },
+);
+
+test('a broker that does not answer holds up nobody who stops', async (context) => {
+  const silent = createServer();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  context.after(() => silent.close());
+  const connected = once(silent, 'connection');
+  const { stop } = startSource(context, (silent.address() as AddressInfo).port);
+  const [socket] = (await connected) as [Socket];
+  context.after(() => socket.destroy());
+  const startedMs = systemClock.monotonicMs();
+  await stop();
+  assert(systemClock.monotonicMs() - startedMs < 5_000);
+});
+
+test('who stops while the intake is closed stops', { skip: skipWithoutMosquitto() }, async (context) => {
+  const broker = await startMosquitto(context, { dir: temporaryFolder(context) });
+  const { source, intake, stop } = startSource(context, broker.port);
+  await waitFor('the connection', () => source.state().connected);
+  intake.stop('for good');
+  await waitFor('the source to leave', () => source.state().lastError === 'stopped: for good');
+  await stop();
 });

@@ -13,7 +13,8 @@ export interface TcpProxy {
   setDown(isDown: boolean): void;
 }
 
-export async function startTcpProxy(owner: Owner, targetPort: number): Promise<TcpProxy> {
+/** `port` 0: a free one. */
+export async function startTcpProxy(owner: Owner, targetPort: number, listenPort = 0): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let connectionCount = 0;
   let isDown = false;
@@ -40,7 +41,7 @@ export async function startTcpProxy(owner: Owner, targetPort: number): Promise<T
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
-  server.listen(0, '127.0.0.1');
+  server.listen(listenPort, '127.0.0.1');
   await once(server, 'listening');
   owner.after(async () => {
     cut();

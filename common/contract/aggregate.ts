@@ -9,7 +9,7 @@
  *
  * | column of field x          | type        | partials are merged by             | of fields          |
  * |----------------------------|-------------|------------------------------------|--------------------|
- * | x_count                    | long        | sum                                | double, long       |
+ * | x_count                    | long        | sum                                | all                |
  * | x_sum                      | double      | sum                                | double, long       |
  * | x_min, x_max               | type of x   | min, max                           | double, long       |
  * | x_first, x_last            | type of x   | the value of the earliest, latest  | all                |

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -37,6 +37,28 @@ describe('FolderStore', () => {
     await store.putIfAbsent('clean', body);
     await store.put('clean', body);
     assert.deepEqual(await readdir(join(root, '.tmp')), []);
+  });
+
+  it('what is mounted there goes away: unreachable, not empty, and nothing is made in its place', async () => {
+    const mountPoint = join(root, 'mount-point');
+    const mounted = await FolderStore.open(mountPoint);
+    await mounted.put('there', body);
+    await rename(mountPoint, `${mountPoint}.away`);
+    const requireUnreachable = async () => {
+      await failsWith('store_unavailable', mounted.putIfAbsent('some/key', body));
+      await failsWith('store_unavailable', mounted.get('there'));
+      await failsWith('store_unavailable', mounted.head('there'));
+      await failsWith('store_unavailable', keysOf(mounted, ''));
+      await failsWith('store_unavailable', FolderStore.open(mountPoint, { mayCreate: false }));
+    };
+    await requireUnreachable();
+    await mkdir(mountPoint);
+    await requireUnreachable();
+    assert.deepEqual(await readdir(mountPoint), []);
+    await rmdir(mountPoint);
+    await rename(`${mountPoint}.away`, mountPoint);
+    assert.deepEqual([...(await mounted.get('there'))], [1]);
+    await (await FolderStore.open(mountPoint, { mayCreate: false })).put('again', body);
   });
 
   it('delete removes the directories that it empties, and no others', async () => {

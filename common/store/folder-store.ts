@@ -12,10 +12,13 @@
  * `delete` also removes the directories that it empties. A put that just made one of them finds it gone at step 2 and
  * makes it again. Deletions are not fsynced: after a power cut a deleted object may be back.
  *
+ * The directory of temporary names tells a store from the empty folder that a mount leaves when it goes: where it is gone,
+ * the store cannot be reached. Nothing is missing then, and nothing is made anew, but by a program that starts.
+ *
  * Needs a file system with hard links: ext4, XFS, btrfs, ZFS, APFS, NFS; not FAT or exFAT.
  */
 import { randomUUID } from 'node:crypto';
-import { constants, copyFile, mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants, copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock, type Clock } from '../clock.js';
 import { Failure, systemCodeOf } from '../errors.js';
@@ -44,6 +47,8 @@ type PlaceName = (temporaryPath: string, path: string) => Promise<void>;
 
 export interface FolderStoreOptions {
   readonly clock?: Clock;
+  /** False where this process has had the store before: a folder that is gone then is not made anew. Absent: true. */
+  readonly mayCreate?: boolean;
 }
 
 export class FolderStore implements Store {
@@ -59,11 +64,15 @@ export class FolderStore implements Store {
     this.#temporaryDirectory = join(root, temporaryDirectoryName);
   }
 
-  /** Creates the directory if need be and removes what killed processes left in it. */
-  static async open(path: string, { clock = systemClock }: FolderStoreOptions = {}): Promise<FolderStore> {
+  /** Creates the directory if need be and may be, and removes what killed processes left in it. */
+  static async open(
+    path: string,
+    { clock = systemClock, mayCreate = true }: FolderStoreOptions = {},
+  ): Promise<FolderStore> {
     const store = new FolderStore(resolve(path));
     await attempt(`open the store at ${store.url}`, async () => {
-      await mkdir(store.#temporaryDirectory, { recursive: true });
+      if (mayCreate) await mkdir(store.#temporaryDirectory, { recursive: true });
+      else await store.#requireThere();
       await syncDirectory(dirname(store.#root));
       await removeLeftovers(store.#temporaryDirectory, clock.nowMs() - leftoverAgeMs);
     });
@@ -83,14 +92,14 @@ export class FolderStore implements Store {
     if (range) assertRange(range);
     return await attempt(`read ${path}`, async () => {
       const bytes = await unlessMissing(readPart(path, range));
-      return bytes ?? this.#throwMissing(key);
+      return bytes ?? (await this.#throwMissing(key));
     });
   }
 
   async download(key: string, path: string): Promise<number> {
     const source = this.localPath(key);
     return await attempt(`copy ${source} to ${path}`, async () => {
-      const info = (await readInfo(this.#root, key)) ?? this.#throwMissing(key);
+      const info = (await readInfo(this.#root, key)) ?? (await this.#throwMissing(key));
       await replaceFile(path, (partPath) => copyFile(source, partPath, constants.COPYFILE_FICLONE));
       return info.bytes;
     });
@@ -98,12 +107,21 @@ export class FolderStore implements Store {
 
   async head(key: string): Promise<ObjectInfo | undefined> {
     const path = this.localPath(key);
-    return await attempt(`look at ${path}`, () => readInfo(this.#root, key));
+    return await attempt(`look at ${path}`, async () => {
+      const info = await readInfo(this.#root, key);
+      if (!info) await this.#requireThere();
+      return info;
+    });
   }
 
   async *list(prefix: string, options?: ListOptions): AsyncGenerator<ObjectInfo> {
+    let isEmpty = true;
     try {
-      yield* listFolder(this.#root, prefix, options);
+      for await (const info of listFolder(this.#root, prefix, options)) {
+        isEmpty = false;
+        yield info;
+      }
+      if (isEmpty) await this.#requireThere();
     } catch (error) {
       throw fileFailure(error, `list ${this.url} below "${prefix}"`);
     }
@@ -128,6 +146,7 @@ export class FolderStore implements Store {
     const path = this.localPath(key);
     const temporaryPath = join(this.#temporaryDirectory, randomUUID());
     return await attempt(`write ${path}`, async () => {
+      await this.#requireThere();
       try {
         await writeNewFile(temporaryPath, body);
         const outcome = await this.#place(temporaryPath, path, placeName);
@@ -157,6 +176,7 @@ export class FolderStore implements Store {
   }
 
   async #makeDirectory(path: string): Promise<void> {
+    await this.#requireThere();
     // A directory that is gone may be one that we took for durable.
     this.#syncedDirectories.clear();
     try {
@@ -184,7 +204,15 @@ export class FolderStore implements Store {
     while (directory !== this.#root && (await removeIfEmpty(directory))) directory = dirname(directory);
   }
 
-  #throwMissing(key: string): never {
+  async #requireThere(): Promise<void> {
+    if (await unlessMissing(stat(this.#temporaryDirectory))) return;
+    throw new Failure('store_unavailable', `the folder ${this.url} holds no store any more`, {
+      hint: 'mount it again, or bring it back; only a program that starts makes a new store',
+    });
+  }
+
+  async #throwMissing(key: string): Promise<never> {
+    await this.#requireThere();
     throw new Failure('object_missing', `there is no object ${key} in ${this.url}`);
   }
 }

@@ -11,6 +11,8 @@ import type { Store } from './store.js';
 
 export interface OpenStoreOptions extends ProbeOptions {
   readonly clock?: Clock;
+  /** As in `FolderStoreOptions`. */
+  readonly mayCreate?: boolean;
 }
 
 /** @throws Failure `store_without_put_if_absent`, and any failure of reaching the store */

@@ -59,7 +59,7 @@ test('the example of the design is right as it stands', async (context) => {
   assert.match(config.store.url, /^\/.*\/lake$/, 'beside the file');
   assert.deepEqual(config.streams[0]?.topic.tags, ['site', 'device']);
   assert.equal(config.streams[0].priority, 0);
-  const buffer = { bytesMax: 4e9, ageMaxMs: undefined, keepFreeBytes: 200e6, onFull: 'stop_reading' };
+  const buffer = { bytesMax: 4e9, ageMaxMs: undefined, keepFreeBytes: undefined, onFull: 'stop_reading' };
   assert.deepEqual(config.buffer, buffer);
 });
 

@@ -21,7 +21,6 @@ import { partColumnName } from '@varve/common/contract/aggregate.js';
 import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import { bufferSchema, type BufferLimits } from './buffer/buffer-config.js';
 import {
   aggregatesSchema,
   rawSchema,
@@ -29,6 +28,8 @@ import {
   type AggregateConfig,
   type RawChoice,
 } from './aggregate/aggregate-config.js';
+import { bufferSchema, type BufferConfig } from './buffer/buffer-config.js';
+import { clockSchema, type ClockConfig } from './clock-trust/clock-config.js';
 import { timeUnits, type TimeUnit } from './decode/time.js';
 import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
 import { lossesTable } from './ship/losses-batch.js';
@@ -92,7 +93,8 @@ export interface EdgeConfig {
     readonly schedule: string | undefined;
   };
   readonly group: GroupLimits;
-  readonly buffer: BufferLimits;
+  readonly buffer: BufferConfig;
+  readonly clock: ClockConfig;
   readonly listen: ListenAddress;
 }
 
@@ -208,6 +210,7 @@ export const edgeSchema = z.strictObject({
     })
     .prefault({}),
   buffer: bufferSchema,
+  clock: clockSchema,
   status: z.strictObject({ listen: listenAddress().default({ host: '127.0.0.1', port: 8182 }) }).prefault({}),
 });
 
@@ -304,6 +307,7 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
       delayMs: raw.log.group.max_delay,
     },
     buffer: raw.buffer,
+    clock: raw.clock,
     listen: raw.status.listen,
   };
 }

@@ -1,6 +1,7 @@
 /** `varve-edge`: the command line. The only file of the agent that touches the process. */
 import './v8-flags.js';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { systemClock } from '@varve/common/clock.js';
 import type { ConfigSource } from '@varve/common/config/read-config.js';
@@ -9,6 +10,10 @@ import { createRegistry } from '@varve/common/metrics.js';
 import { runProgram, stopSignal } from '@varve/common/program.js';
 import { runAgent } from './agent.js';
 import { readEdgeConfig } from './config.js';
+import { examine } from './doctor/doctor.js';
+import { describeDiagnosis, hasProblems } from './doctor/finding.js';
+import { databaseFile } from './log/start-edge-log.js';
+import { runHealing } from './run-healing.js';
 import { printDeadLetters, printStatus } from './status/status-client.js';
 
 interface CommonOptions {
@@ -48,9 +53,14 @@ addCommand('run', 'Collects until it is stopped.', 'run --config edge.yaml --set
   .action(async (options: CommonOptions & { logLevel: string }) => {
     const config = await readEdgeConfig(sourceOf(options));
     const logger = createLogger({ program: 'varve-edge', level: options.logLevel, stream: process.stderr });
-    const registry = createRegistry(() => process.memoryUsage.rss());
     const random = () => Math.random();
-    await runAgent({ config, version, clock: systemClock, random, logger, registry }, stopSignal(process));
+    const signal = stopSignal(process);
+    const run = (damage: string | undefined) => {
+      const registry = createRegistry(() => process.memoryUsage.rss());
+      return runAgent({ config, version, clock: systemClock, random, logger, registry, damage }, signal);
+    };
+    const databasePath = join(config.dataDir, databaseFile);
+    await runHealing(run, { clock: systemClock, databasePath }, signal);
   });
 
 addCommand(
@@ -61,6 +71,20 @@ addCommand(
   const { sources, streams } = await readEdgeConfig(sourceOf(options));
   process.stdout.write(`${options.config} is right: ${sources.length} sources, ${streams.length} streams\n`);
 });
+
+addCommand(
+  'doctor',
+  'Looks at everything in data_dir while the agent is stopped, and says what it found.',
+  'doctor --config edge.yaml',
+)
+  .option('--repair', 'salvages a damaged database, as the next start would')
+  .option('--json', 'for programs')
+  .action(async (options: CommonOptions & { repair?: true; json?: true }) => {
+    const config = await readEdgeConfig(sourceOf(options));
+    const diagnosis = examine({ config, clock: systemClock, isRepair: options.repair ?? false });
+    process.stdout.write(options.json ? `${JSON.stringify(diagnosis)}\n` : describeDiagnosis(diagnosis));
+    if (hasProblems(diagnosis)) process.exitCode = 1;
+  });
 
 addCommand('status', 'Says how the running agent fares.', 'status --config edge.yaml')
   .option('--json', 'for programs')

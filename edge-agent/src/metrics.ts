@@ -18,6 +18,10 @@ export function createEdgeMetrics(registry: Registry) {
       'messages_duplicate_total',
       'Messages that came again and were in the log already',
     ),
+    messagesUnwanted: counter(
+      'messages_unwanted_total',
+      'Messages of topics that are no longer configured, let go when a session brought them',
+    ),
     deadLetters: new Counter({
       name: 'varve_edge_dead_letters_total',
       help: 'Messages that no stream could read, by reason',
@@ -63,6 +67,21 @@ export function createEdgeMetrics(registry: Registry) {
     bufferStopped: new Gauge({
       name: 'varve_edge_buffer_stopped',
       help: '1 while sources are stopped because the buffer is full',
+      registers,
+    }),
+    clockTrusted: new Gauge({
+      name: 'varve_edge_clock_trusted',
+      help: '1 while the wall clock of the gateway is trusted',
+      registers,
+    }),
+    clockWaiting: new Gauge({
+      name: 'varve_edge_clock_waiting_messages',
+      help: 'Messages held back until the wall clock is trusted',
+      registers,
+    }),
+    clockSteps: new Gauge({
+      name: 'varve_edge_clock_steps',
+      help: 'How often the wall clock was set since the start',
       registers,
     }),
     outboxShipments: new Gauge({

@@ -6,11 +6,12 @@
  * durable to the last; CPU and memory are of the whole process, its start left out of the CPU.
  */
 import { join } from 'node:path';
+import { execPath } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { connectAsync } from 'mqtt';
 import { startMosquitto } from '../brokers.js';
 import { Installation, temporaryFolder } from '../installation.js';
-import { startNode, type Owner, type TestProcess } from '../processes.js';
+import { startNode, startProcess, type Owner, type TestProcess } from '../processes.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
 import { plantStreams } from './plant-messages.js';
 import { readUsage } from './process-usage.js';
@@ -143,7 +144,7 @@ function startCounter({ url }: Broker): StartTaker {
   const clientId = 'bench-counter';
   const script = fileURLToPath(new URL('./counting-subscriber.js', import.meta.url));
   return async (owner) => {
-    const process = startNode(owner, script, [url, clientId]);
+    const process = startProcess(owner, execPath, [script, url, clientId]);
     await process.waitForOutput(/subscribed/);
     const countMessages = () => Promise.resolve(Number(/count (\d+)\n$/.exec(process.stdout)?.[1] ?? 0));
     return { process, clientId, countMessages };
@@ -154,6 +155,7 @@ async function installAgent(owner: Owner, { url }: Broker): Promise<StartTaker> 
   const installation = await Installation.create(owner, {
     brokerUrl: url,
     streams: plantStreams,
+    isBench: true,
     ship: { every: '10s' },
   });
   return async () => {

@@ -4,22 +4,17 @@
  */
 import { systemClock } from '@varve/common/clock.js';
 import { Installation } from '../installation.js';
-import { waitFor, type Owner } from '../processes.js';
+import type { Owner } from '../processes.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
 import type { PlainMessage } from './mqtt-packets.js';
 import { PacedBroker } from './paced-broker.js';
 import { plantMessages, plantStreams } from './plant-messages.js';
-import { readResidentMb, readUsage } from './process-usage.js';
+import { readUsage } from './process-usage.js';
 import { verdict, type Report } from './report.js';
 import { median, percentile, slope, type Sample } from './statistics.js';
 
 const perSecond = 1_000;
 const sampleEveryMs = 100;
-/** Asking the agent costs it memory too: not with every sample. */
-const samplesPerQuestion = 10;
-/** A shipment was being made in what lies this long before it is seen to be shipped, and this long after. */
-const encodingBeforeMs = 2_000;
-const encodingAfterMs = 300;
 const betweenMbMax = 110;
 const encodingMbMax = 150;
 /** The heap finds its size in the beginning: the slope is that of the rest. */
@@ -31,13 +26,13 @@ interface Watched {
   /** x: ms since the start; y: resident MB. */
   readonly between: readonly Sample[];
   readonly encoding: readonly Sample[];
-  readonly shipments: number;
+  readonly encodings: number;
   readonly peakMb: number;
 }
 
 export async function benchEdgeMemory({ minutes, note }: BenchOptions): Promise<Report> {
   note(`edge-memory: ${minutes} minutes`);
-  const { between, encoding, shipments, peakMb } = await withOwner((owner) => watchAgent(owner, minutes));
+  const { between, encoding, encodings, peakMb } = await withOwner((owner) => watchAgent(owner, minutes));
   const rows = [
     ['between shipments', ...describe(between), betweenMbMax],
     ['while encoding', ...describe(encoding), encodingMbMax],
@@ -49,7 +44,7 @@ export async function benchEdgeMemory({ minutes, note }: BenchOptions): Promise<
     bench: 'edge-memory',
     tables: [
       {
-        title: `Resident MB, ${perSecond} messages/s for ${minutes} minutes, ${shipments} shipments`,
+        title: `Resident MB, ${perSecond} messages/s for ${minutes} minutes, ${encodings} times encoded`,
         columns: ['', 'median', 'p99', 'highest', 'budget'],
         rows,
       },
@@ -72,11 +67,11 @@ async function watchAgent(owner: Owner, minutes: number): Promise<Watched> {
   const installation = await Installation.create(owner, {
     brokerUrl: broker.url,
     streams: plantStreams,
+    isBench: true,
     ship: { every: '10s' },
   });
   installation.startAgent();
   await broker.subscribed();
-  await waitFor('the agent to answer', () => readShipped(installation));
   const done = new AbortController();
   const sampling = sampleAgent(installation, done.signal);
   try {
@@ -87,28 +82,23 @@ async function watchAgent(owner: Owner, minutes: number): Promise<Watched> {
   return await sampling;
 }
 
+/** The encoder has a thread while there is work for it: whatever else starts threads does so once, and early. */
 async function sampleAgent(installation: Installation, signal: AbortSignal): Promise<Watched> {
   const pid = installation.agent?.pid ?? 0;
-  const samples: Sample[] = [];
-  const shippedMs: number[] = [];
+  const samples: (Sample & { readonly threads: number })[] = [];
   const startedMs = systemClock.monotonicMs();
-  let shipped = await readShipped(installation);
   while (!signal.aborted) {
-    const x = systemClock.monotonicMs() - startedMs;
-    samples.push({ x, y: readResidentMb(pid) });
-    if (samples.length % samplesPerQuestion === 0) {
-      const now = await readShipped(installation);
-      if (now !== shipped) shippedMs.push(x);
-      shipped = now;
-    }
+    const { residentMb, threads } = readUsage(pid);
+    samples.push({ x: systemClock.monotonicMs() - startedMs, y: residentMb, threads });
     await systemClock.sleep(sampleEveryMs);
   }
-  const isEncoding = ({ x }: Sample) =>
-    shippedMs.some((ms) => x > ms - encodingBeforeMs && x < ms + encodingAfterMs);
+  const usualThreads = median(samples.map(({ threads }) => threads));
+  const isEncoding = ({ threads }: { readonly threads: number }) => threads > usualThreads;
   return {
     between: samples.filter((sample) => !isEncoding(sample)),
     encoding: samples.filter(isEncoding),
-    shipments: shippedMs.length,
+    encodings: samples.filter((sample, at) => isEncoding(sample) && !isEncoding(samples[at - 1] ?? sample))
+      .length,
     peakMb: readUsage(pid).peakResidentMb,
   };
 }
@@ -118,8 +108,4 @@ function* endlessly(messages: readonly PlainMessage[], count: number): Generator
     const message = messages[index % messages.length];
     if (message) yield message;
   }
-}
-
-async function readShipped(installation: Installation): Promise<number | undefined> {
-  return await installation.agentMetric('varve_edge_shipped_bytes_total');
 }

@@ -11,7 +11,7 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
 import { startPlantedS3Server, type PlantedS3Server } from '@varve/common/store/planted-s3-server.js';
 import { Installation, temporaryFolder } from '../installation.js';
-import { waitFor, type Owner } from '../processes.js';
+import { freePort, waitFor, type Owner } from '../processes.js';
 import { startTcpProxy } from '../tcp-proxy.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
 import type { PlainMessage } from './mqtt-packets.js';
@@ -74,8 +74,7 @@ async function goOffline(owner: Owner, count: number, note: (text: string) => vo
     s3.close();
     return Promise.resolve();
   });
-  const line = await startTcpProxy(owner, Number(new URL(s3.endpoint).port));
-  line.setDown(true);
+  const linePort = await freePort();
   const broker = await PacedBroker.start(owner);
   const installation = await Installation.create(owner, {
     brokerUrl: broker.url,
@@ -84,7 +83,7 @@ async function goOffline(owner: Owner, count: number, note: (text: string) => vo
     },
     store: {
       url: 's3://bench',
-      endpoint: `http://127.0.0.1:${line.port}`,
+      endpoint: `http://127.0.0.1:${linePort}`,
       region: 'us-east-1',
       path_style: true,
     },
@@ -106,7 +105,7 @@ async function goOffline(owner: Owner, count: number, note: (text: string) => vo
   const bufferMb = ((await installation.agentStatus())?.buffer.bytes ?? NaN) / 1e6;
   const peakBufferingMb = readUsage(pid).peakResidentMb;
 
-  line.setDown(false);
+  await startTcpProxy(owner, Number(new URL(s3.endpoint).port), linePort);
   const backMs = systemClock.monotonicMs();
   const fresh = new AbortController();
   let messages = count;

@@ -94,6 +94,7 @@ async function measureAgent(owner: Owner, perSecond: number, options: object): P
   const installation = await Installation.create(owner, {
     brokerUrl: broker.url,
     streams: plantStreams,
+    isBench: true,
     ...options,
   });
   installation.startAgent();

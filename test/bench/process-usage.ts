@@ -6,6 +6,7 @@ export interface ProcessUsage {
   readonly residentMb: number;
   /** The most it ever had. */
   readonly peakResidentMb: number;
+  readonly threads: number;
   /** What it caused to be written to the disk: pages of the file cache that it made dirty, 4 KiB each. */
   readonly writtenBytes: number;
 }
@@ -19,12 +20,9 @@ export function readUsage(pid: number | 'self'): ProcessUsage {
     cpuUs: readCpuUs(pid),
     residentMb: numberAfter(status, 'VmRSS:') / 1_024,
     peakResidentMb: numberAfter(status, 'VmHWM:') / 1_024,
+    threads: numberAfter(status, 'Threads:'),
     writtenBytes: numberAfter(readFileSync(`/proc/${pid}/io`, 'utf8'), '\nwrite_bytes:'),
   };
-}
-
-export function readResidentMb(pid: number): number {
-  return numberAfter(readFileSync(`/proc/${pid}/status`, 'utf8'), 'VmRSS:') / 1_024;
 }
 
 function readCpuUs(pid: number | 'self'): number {

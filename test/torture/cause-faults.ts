@@ -1,7 +1,6 @@
 /** Causes a planned fault, and mends it when its time is over. */
-import { closeSync, fstatSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { systemClock } from '@varve/common/clock.js';
+import { damageDatabase } from './damage-database.js';
 import type { Fault } from './plan-faults.js';
 import { deleteDataDir, type Plant } from './plant.js';
 import type { Supervised } from './supervised.js';
@@ -105,20 +104,4 @@ async function meanwhile({ lastsMs }: Fault, cause: () => void, mend: () => void
 /** Up to two days back or ahead. */
 function stepSeconds(chance: number): number {
   return Math.round((chance - 0.5) * 4 * 86_400);
-}
-
-const damageBytes = 512;
-const headerBytes = 4_096;
-
-/** Overwrites some bytes behind the first page. Returns false where everything is in the write-ahead log still. */
-function damageDatabase(dataDir: string, chance: number): boolean {
-  const file = openSync(join(dataDir, 'edge.sqlite'), 'r+');
-  try {
-    const room = fstatSync(file).size - headerBytes - damageBytes;
-    if (room <= 0) return false;
-    writeSync(file, Buffer.alloc(damageBytes, 0xa5), 0, damageBytes, headerBytes + Math.floor(room * chance));
-    return true;
-  } finally {
-    closeSync(file);
-  }
 }

@@ -13,7 +13,7 @@ const tableOf =
     if (!sql.includes('varve_losses'))
       return Promise.resolve({ status: 200, body: { rows: ns.map((n) => [n]) } });
     if (owned === undefined) return Promise.resolve({ status: 404, body: { code: 'table_not_found' } });
-    return Promise.resolve({ status: 200, body: { rows: [[owned]] } });
+    return Promise.resolve({ status: 200, body: { rows: [['site-1', owned]] } });
   };
 
 test('every acknowledged message once: sound, and what was not acknowledged may be there or not', async () => {
@@ -39,4 +39,14 @@ test('a second row of a message is a duplicate, a row of no message is invented'
 test('a lost message and a duplicate of another do not cancel out', async () => {
   const verdict = await checkRows(tableOf([0, 1, 2, 2, 4, 5, 6, 7]), tenOfOneSeries());
   assert.deepEqual([verdict.lost, verdict.duplicated], [1, 1]);
+});
+
+test('a ledger answers for its own site only, and what it claims too much is said', async () => {
+  const elsewhere: Ask = async (sql) =>
+    sql.includes('varve_losses')
+      ? { status: 200, body: { rows: [['site-2', 1]] } }
+      : await tableOf([0, 1, 2, 4, 5, 6, 7])(sql);
+  const verdict = await checkRows(elsewhere, tenOfOneSeries());
+  assert.deepEqual([verdict.lost, verdict.owned, verdict.overstated], [1, 1, 0]);
+  assert.equal((await checkRows(tableOf([0, 1, 2, 4, 5, 6, 7], 3), tenOfOneSeries())).overstated, 2);
 });

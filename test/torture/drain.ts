@@ -4,7 +4,7 @@
  */
 import { systemClock } from '@varve/common/clock.js';
 import { waitFor } from '../processes.js';
-import { countRows } from './check-rows.js';
+import { countOwned, countRows } from './check-rows.js';
 import type { Plant } from './plant.js';
 import type { Publishers } from './publishers.js';
 
@@ -25,11 +25,11 @@ export async function drain(
   await waitFor(
     'everything to arrive',
     async () => {
-      const { rows, isIdle, text } = await look(plant);
+      const { found, isIdle, text } = await look(plant);
       const nowMs = systemClock.monotonicMs();
       if (!isIdle || text !== last) changedMs = nowMs;
       last = text;
-      if (isIdle && rows >= publishers.acknowledgedCount) return true;
+      if (isIdle && found >= publishers.acknowledgedCount) return true;
       if (nowMs - changedMs > idleLimitMs)
         throw new Error(`nothing is under way any more: acked ${publishers.acknowledgedCount}, ${last}`);
       if (nowMs - saidMs > progressEveryMs) {
@@ -43,16 +43,24 @@ export async function drain(
   );
 }
 
-async function look(plant: Plant): Promise<{ rows: number; isIdle: boolean; text: string }> {
-  const [rows, waiting, states] = await Promise.all([
+async function look(plant: Plant): Promise<{ found: number; isIdle: boolean; text: string }> {
+  const [rows, owned, waiting, states] = await Promise.all([
     countRows((sql) => plant.query(sql)),
+    countOwned((sql) => plant.query(sql)),
     plant.inboxWaiting(),
     plant.agentStates(),
   ]);
   const agents = states.map((state) =>
-    state === undefined ? 'does not answer' : `${state.log.waiting_messages}+${state.outbox.shipments}`,
+    state === undefined
+      ? 'does not answer'
+      : `${state.log.waiting_messages}+${state.outbox.shipments}+${state.losses.waiting_rows}`,
   );
+  const lost = [...(owned?.values() ?? [])].reduce((sum, count) => sum + count, 0);
   const isConnected = states.every((state) => state?.sources['plant']?.connected === true);
-  const isIdle = waiting === 0 && isConnected && agents.every((agent) => agent === '0+0');
-  return { rows, isIdle, text: `rows ${rows}, inbox ${waiting ?? '?'}, agents ${agents.join(', ')}` };
+  const isIdle = waiting === 0 && isConnected && agents.every((agent) => agent === '0+0+0');
+  return {
+    found: rows + lost,
+    isIdle,
+    text: `rows ${rows}, losses ${lost}, inbox ${waiting ?? '?'}, agents ${agents.join(', ')}`,
+  };
 }

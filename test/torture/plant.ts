@@ -25,7 +25,10 @@ export interface PlantOptions {
 }
 
 export interface TortureAgent {
+  /** Its name, too: so the loss ledger's tag says which messages it is about. */
   readonly site: string;
+  /** Its buffer is as small as may be, and drops when it is full. */
+  readonly isTight: boolean;
   readonly program: Supervised;
   readonly network: TcpProxy;
   readonly dataDir: string;
@@ -45,6 +48,7 @@ export interface AgentState {
   readonly sources: Readonly<Record<string, { readonly connected: boolean }>>;
   readonly log: { readonly waiting_messages: number };
   readonly outbox: { readonly shipments: number };
+  readonly losses: { readonly waiting_rows: number };
 }
 
 const diskMegabytes = 64;
@@ -156,7 +160,7 @@ function prepareBroker(owner: Owner, dir: string, port: number): Supervised {
   mkdirSync(brokerDir);
   const configPath = join(brokerDir, 'mosquitto.conf');
   writeFileSync(configPath, mosquittoConfig(brokerDir, port));
-  return new Supervised({
+  return new Supervised(owner, {
     name: 'broker',
     start: () => startProcess(owner, program, ['-c', configPath]),
     outputPath: join(dir, 'broker.out'),
@@ -170,7 +174,8 @@ async function prepareAgent(
   brokerPort: number,
 ): Promise<TortureAgent> {
   const name = `agent-${number}`;
-  const site = `site-${number}`;
+  const site = name;
+  const isTight = number === 2;
   const dataDir = join(dir, `${name}-data`);
   const disk = canMount ? SmallDisk.mount(owner, dataDir, diskMegabytes) : undefined;
   const clock = hasFalseClocks ? new FalseClock(join(dir, `${name}.clock`)) : undefined;
@@ -180,7 +185,14 @@ async function prepareAgent(
   const config = {
     agent: name,
     data_dir: dataDir,
-    sources: { plant: { mqtt: `mqtt://127.0.0.1:${network.port}`, topics: [`plant/${site}/#`] } },
+    sources: {
+      plant: {
+        mqtt: `mqtt://127.0.0.1:${network.port}`,
+        topics: [`plant/${site}/#`],
+        // A small buffer wants small blocks: a block is what came during one fsync.
+        ...(isTight && { receive_maximum: 50 }),
+      },
+    },
     streams: {
       torture: {
         topic: 'plant/{site}/{device}/torture',
@@ -191,15 +203,18 @@ async function prepareAgent(
     },
     store: store.config,
     ship: { every: '700ms' },
+    ...(isTight && { buffer: { max_size: '4MB', on_full: 'drop_oldest' } }),
     status: { listen: `127.0.0.1:${statusPort}` },
   };
   writeFileSync(configPath, stringify(config));
-  const program = new Supervised({
+  const program = new Supervised(owner, {
     name,
     start: () => startNode(owner, edgeProgram, ['run', '--config', configPath], { env: clock?.env ?? {} }),
+    startedText: '"collecting"',
     outputPath: join(dir, `${name}.out`),
   });
-  return { site, program, network, dataDir, disk, clock, statusUrl: `http://127.0.0.1:${statusPort}/status` };
+  const statusUrl = `http://127.0.0.1:${statusPort}/status`;
+  return { site, isTight, program, network, dataDir, disk, clock, statusUrl };
 }
 
 async function prepareTsdb(owner: Owner, { dir, store }: PlantOptions, number: number): Promise<TortureTsdb> {
@@ -215,9 +230,10 @@ async function prepareTsdb(owner: Owner, { dir, store }: PlantOptions, number: n
     cache: { disk: '1GB', memory: '256MB' },
   };
   writeFileSync(configPath, stringify(config));
-  const program = new Supervised({
+  const program = new Supervised(owner, {
     name,
     start: () => startNode(owner, tsdbProgram, ['serve', '--config', configPath]),
+    startedText: '"answering"',
     outputPath: join(dir, `${name}.out`),
   });
   return { program, dataDir, url: `http://127.0.0.1:${port}` };

@@ -1,7 +1,10 @@
 /**
  * Sensors that number their messages: `{"ts": …, "n": …}`, n from 0 on without gaps in each series, ts once in each series.
+ * Those of some sites say a lot besides, so that their agent's buffer fills. One message in a thousand is none that a stream
+ * can read: the loss ledger must have it.
  * They remember what the broker acknowledged. After a restart of the broker mqtt.js sends again what was not.
  */
+import { randomBytes } from 'node:crypto';
 import mqtt, { type MqttClient } from 'mqtt';
 import { systemClock } from '@varve/common/clock.js';
 import { waitFor } from '../processes.js';
@@ -16,7 +19,8 @@ export interface Series {
 
 export interface PublishersOptions {
   readonly brokerUrl: string;
-  readonly sites: readonly string[];
+  /** And how many bytes, which no packing makes less, each message of it carries for nothing. */
+  readonly sites: ReadonlyMap<string, number>;
   readonly devicesPerSite: number;
   readonly messagesPerSecond: number;
 }
@@ -28,6 +32,7 @@ const unacknowledgedMax = 2_000;
 /** An hour before midnight: the rows of a longer run lie on two days. */
 const firstTsMs = Date.UTC(2026, 0, 31, 23, 0, 0);
 const stepMs = 250;
+const unreadableEvery = 1_000;
 /** Every so many messages one comes late, of a minute earlier. */
 const lateEvery = 200;
 const latenessMs = 60_000;
@@ -41,6 +46,7 @@ export class Publishers {
   readonly series: readonly Series[];
   readonly #client: MqttClient;
   readonly #messagesPerSecond: number;
+  readonly #ballastBytes: ReadonlyMap<string, number>;
   #stopping = new AbortController();
   #running: Promise<void> | undefined;
   #next = 0;
@@ -48,7 +54,8 @@ export class Publishers {
   private constructor(client: MqttClient, options: PublishersOptions) {
     this.#client = client;
     this.#messagesPerSecond = options.messagesPerSecond;
-    this.series = options.sites.flatMap((site) =>
+    this.#ballastBytes = options.sites;
+    this.series = [...options.sites.keys()].flatMap((site) =>
       Array.from({ length: options.devicesPerSite }, (_, index) => ({
         site,
         device: `device-${index + 1}`,
@@ -91,9 +98,16 @@ export class Publishers {
     if (!series) return;
     const n = series.published++;
     const topic = `plant/${series.site}/${series.device}/torture`;
-    this.#client.publish(topic, JSON.stringify({ ts: timeOf(n), n }), { qos: 1 }, (error) => {
+    this.#client.publish(topic, this.#payloadOf(series.site, n), { qos: 1 }, (error) => {
       if (!error) series.acknowledged.add(n);
     });
+  }
+
+  #payloadOf(site: string, n: number): string {
+    const ballastBytes = this.#ballastBytes.get(site) ?? 0;
+    const ballast = ballastBytes > 0 ? { ballast: randomBytes(ballastBytes).toString('base64') } : {};
+    const text = JSON.stringify({ ts: timeOf(n), n, ...ballast });
+    return n % unreadableEvery === unreadableEvery - 1 ? text.slice(0, -1) : text;
   }
 
   /** Until the broker has acknowledged everything. */

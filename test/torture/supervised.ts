@@ -4,7 +4,7 @@
  */
 import { appendFileSync } from 'node:fs';
 import { systemClock } from '@varve/common/clock.js';
-import type { Exit, TestProcess } from '../processes.js';
+import type { Exit, Owner, TestProcess } from '../processes.js';
 
 const restartAfterMs = 500;
 
@@ -12,20 +12,24 @@ export interface SupervisedOptions {
   readonly name: string;
   readonly start: () => TestProcess;
   readonly outputPath: string;
+  /** What it says when it has started: from then on it must not end by itself. Absent: it must not at all. */
+  readonly startedText?: string;
 }
 
-/** Both exit codes mean: the world is not as it should be, start me again later. */
+/** Of a program that cannot start. Both mean: the world is not as it should be, start me again later. */
 const expectedExitCodes: readonly (number | null)[] = [75, 78];
 
 export class Supervised {
   readonly name: string;
-  /** What a program said last before it ended by itself, with another exit code than "later". */
+  /** What a program said last before it ended by itself, other than at its start with the exit code "later". */
   readonly crashes: string[] = [];
   readonly #options: SupervisedOptions;
   #process: TestProcess | undefined;
   #isWanted = false;
 
-  constructor(options: SupervisedOptions) {
+  constructor(owner: Owner, options: SupervisedOptions) {
+    // What its owner kills at the end would be started again.
+    owner.after(() => this.kill());
     this.#options = options;
     this.name = options.name;
   }
@@ -68,10 +72,11 @@ export class Supervised {
   }
 
   async #ended(ended: TestProcess, { code, signal }: Exit): Promise<void> {
-    const { outputPath } = this.#options;
+    const { outputPath, startedText } = this.#options;
     appendFileSync(outputPath, `${ended.output}\n--- ended with ${signal ?? code ?? 'nothing'}\n`);
     if (!this.#isWanted) return;
-    if (!expectedExitCodes.includes(code))
+    const wasStarting = startedText !== undefined && !ended.output.includes(startedText);
+    if (!wasStarting || !expectedExitCodes.includes(code))
       this.crashes.push(
         `${this.name} ended with ${signal ?? code ?? 'nothing'}:\n${ended.output.slice(-2_000)}`,
       );

@@ -184,8 +184,8 @@ class Partials {
 }
 
 function functionsOf(type: FieldType): readonly AggregateFunction[] {
-  const ends: readonly AggregateFunction[] = ['first', 'last', 'first_time', 'last_time'];
-  return type === 'double' || type === 'long' ? ['count', 'sum', 'min', 'max', ...ends] : ends;
+  const all: readonly AggregateFunction[] = ['count', 'first', 'last', 'first_time', 'last_time'];
+  return type === 'double' || type === 'long' ? [...all, 'sum', 'min', 'max'] : all;
 }
 
 function byName(a: NamedColumn, b: NamedColumn): number {

@@ -5,15 +5,15 @@
  * rule, and everything in it is written at once: partials add up, whichever lane they come by.
  */
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
+import type { FieldType } from '@varve/common/contract/columns.js';
 import type { StreamConfig } from '../config.js';
 import type { Router } from '../decode/router.js';
 import type { BatchColumns } from '../batch/table-batch.js';
-import type { AggregateState, EdgeLog, LogRange } from '../log/edge-log.js';
-import { liveLane, type ShippingLane } from '../ship/plan-lanes.js';
+import type { AggregateRecipe, AggregateState, EdgeLog, LogRange, OutboxEntry } from '../log/edge-log.js';
+import { joinRanges, liveLane, type ShippingLane } from '../ship/plan-lanes.js';
 import { readWindow } from '../ship/read-window.js';
 import type { Window } from '../ship/window.js';
-import { aggregateRows } from './aggregate-rows.js';
-import { StreamAggregator, type AggregateBatch, type AggregatePlan } from './stream-aggregator.js';
+import { cook, StreamAggregator, type AggregateBatch, type AggregatePlan } from './stream-aggregator.js';
 
 export interface AggregationOptions {
   readonly streams: readonly StreamConfig[];
@@ -28,6 +28,7 @@ export interface AggregateOutput {
   readonly name: string;
   readonly columns: BatchColumns;
   readonly facts: AggregateFacts;
+  readonly recipe: AggregateRecipe;
 }
 
 export interface AggregationPlan {
@@ -99,12 +100,15 @@ export class Aggregation {
   }
 
   #planBacklog(window: Window, part: string): AggregationPlan {
+    const range = { firstSeq: window.firstSeq, endSeq: window.lastSeq + 1 };
+    const recipe = { part, fromUs: null, belowUs: null, openRanges: [], window: range };
     const outputs = this.#all.flatMap(({ stream }) => {
       const columns = columnsOf(window, stream);
       if (!columns) return [];
-      return stream.aggregates.map((aggregate) =>
-        outputOf(stream, { aggregate, columns: aggregateRows(columns, aggregate.everyMs * 1_000, part) }),
-      );
+      return stream.aggregates.map((aggregate) => {
+        const partials = cook(recipe, aggregate, typesOf(stream), [], { ...range, columns });
+        return outputOf(stream, { aggregate, columns: partials, recipe });
+      });
     });
     return { outputs, state: undefined, accept: () => undefined };
   }
@@ -115,7 +119,11 @@ function aggregatorOf(stream: StreamConfig, { closedMs }: AggregateState): Strea
     const ms = closedMs.get(tableKey(stream, table));
     return ms === undefined ? [] : [[table, ms]];
   });
-  return new StreamAggregator(stream.aggregates, new Map(known));
+  return new StreamAggregator(stream.aggregates, typesOf(stream), new Map(known));
+}
+
+function typesOf({ fields }: StreamConfig): ReadonlyMap<string, FieldType> {
+  return fields ?? new Map();
 }
 
 function columnsOf(window: Window, { database, name }: StreamConfig): BatchColumns | undefined {
@@ -123,8 +131,11 @@ function columnsOf(window: Window, { database, name }: StreamConfig): BatchColum
   return batch && batch.rowCount > 0 ? batch.finish() : undefined;
 }
 
-function outputOf({ database }: StreamConfig, { aggregate, columns }: AggregateBatch): AggregateOutput {
-  return { database, name: aggregate.table, columns, facts: { everyMs: aggregate.everyMs } };
+function outputOf(
+  { database }: StreamConfig,
+  { aggregate, columns, recipe }: AggregateBatch,
+): AggregateOutput {
+  return { database, name: aggregate.table, columns, facts: { everyMs: aggregate.everyMs }, recipe };
 }
 
 function stateOf(plans: readonly { stream: StreamConfig; plan: AggregatePlan }[]): AggregateState {
@@ -134,30 +145,33 @@ function stateOf(plans: readonly { stream: StreamConfig; plan: AggregatePlan }[]
   return { closedMs: new Map(closedMs), openRanges: joinRanges(plans.flatMap(({ plan }) => plan.open)) };
 }
 
-/** What the aggregates' shipments say of themselves, by `database.table`. */
-export function factsByTable(streams: readonly StreamConfig[]): ReadonlyMap<string, AggregateFacts> {
-  return new Map(
-    streams.flatMap((stream) =>
-      stream.aggregates.map(({ table, everyMs }): [string, AggregateFacts] => [
-        tableKey(stream, table),
-        { everyMs },
-      ]),
-    ),
-  );
+/**
+ * Partials of a shipment whose file is lost, made again from the log: the same ones (DESIGN I4). Undefined where its table is
+ * none of aggregates any more.
+ */
+export async function remakePartials(
+  { database, table, recipe, clockBoot }: OutboxEntry,
+  streams: readonly StreamConfig[],
+  log: Pick<EdgeLog, 'read'>,
+  router: Router,
+): Promise<Pick<AggregateOutput, 'columns' | 'facts'> | undefined> {
+  if (!recipe) return undefined;
+  const read = async (stream: StreamConfig, range: LogRange) => {
+    const columns = columnsOf(await readWindow(log, router, range, clockBoot), stream);
+    return columns && { ...range, columns };
+  };
+  for (const stream of streams) {
+    const aggregate = stream.aggregates.find((one) => one.table === table);
+    if (!aggregate || stream.database !== database) continue;
+    const open = [];
+    for (const range of recipe.openRanges) open.push((await read(stream, range)) ?? []);
+    const window = recipe.window ? await read(stream, recipe.window) : undefined;
+    const columns = cook(recipe, aggregate, typesOf(stream), open.flat(), window);
+    return { columns, facts: { everyMs: aggregate.everyMs } };
+  }
+  return undefined;
 }
 
 function tableKey({ database }: StreamConfig, table: string): string {
   return `${database}.${table}`;
-}
-
-/** In order, those that touch or overlap as one. */
-export function joinRanges(ranges: readonly LogRange[]): LogRange[] {
-  const joined: LogRange[] = [];
-  for (const { firstSeq, endSeq } of ranges.toSorted((a, b) => a.firstSeq - b.firstSeq)) {
-    const last = joined.at(-1);
-    if (last && firstSeq <= last.endSeq)
-      joined[joined.length - 1] = { firstSeq: last.firstSeq, endSeq: Math.max(last.endSeq, endSeq) };
-    else joined.push({ firstSeq, endSeq });
-  }
-  return joined;
 }

@@ -6,7 +6,7 @@
  */
 import { sideColumnName, type FieldType } from '@varve/common/contract/columns.js';
 import { ColumnBuffer } from '../batch/column-buffer.js';
-import type { BatchColumns, NamedColumn } from '../batch/table-batch.js';
+import { planPlainType, type BatchColumns, type NamedColumn } from '../batch/table-batch.js';
 import { isValid } from '../encode/sort-rows.js';
 
 /** Some rows of a batch. */
@@ -25,8 +25,14 @@ export function selectRows(columns: BatchColumns, fromUs: number, belowUs: numbe
   return { columns, rows };
 }
 
-/** All of them as one batch, in their order. Columns of one name and several types stand side by side, as in a batch. */
-export function gatherRows(selections: readonly RowSelection[]): BatchColumns {
+/**
+ * All of them as one batch, in their order. Columns are named anew, by the types of all: what a column is called must not
+ * depend on how its rows were cut into batches.
+ */
+export function gatherRows(
+  selections: readonly RowSelection[],
+  declaredTypes: ReadonlyMap<string, FieldType>,
+): BatchColumns {
   const rowCount = selections.reduce((sum, { rows }) => sum + rows.length, 0);
   const timeUs = new Float64Array(rowCount);
   const tags = new GatheredColumns();
@@ -38,20 +44,16 @@ export function gatherRows(selections: readonly RowSelection[]): BatchColumns {
     for (const field of columns.fields) fields.copy(field, rows, at);
     at += rows.length;
   }
-  return {
-    rowCount,
-    timeUs,
-    tags: tags.finish(rowCount),
-    fields: fields.finish(rowCount),
-    originalNames: {},
-  };
+  const gathered = { tags: tags.finish(rowCount, new Map()), fields: fields.finish(rowCount, declaredTypes) };
+  return { rowCount, timeUs, ...gathered, originalNames: {} };
 }
 
 class GatheredColumns {
-  readonly #columns = new Map<string, ColumnBuffer>();
+  /** By field, by type. */
+  readonly #fields = new Map<string, Map<FieldType, ColumnBuffer>>();
 
   copy(column: NamedColumn, rows: readonly number[], at: number): void {
-    const target = this.#columnOf(column.name, column.type);
+    const target = this.#columnOf(fieldOf(column), column.type);
     const isText = column.type === 'string';
     for (const [index, row] of rows.entries()) {
       if (!isValid(column.validity, row)) continue;
@@ -61,18 +63,29 @@ class GatheredColumns {
   }
 
   /** By name. */
-  finish(rowCount: number): NamedColumn[] {
-    return [...this.#columns]
-      .map(([name, column]) => ({ name, ...column.finish(rowCount) }))
+  finish(rowCount: number, declaredTypes: ReadonlyMap<string, FieldType>): NamedColumn[] {
+    return [...this.#fields]
+      .flatMap(([field, columns]) => {
+        const plain = planPlainType([...columns.keys()], declaredTypes.get(field));
+        return [...columns].map(([type, column]) => ({
+          name: type === plain ? field : sideColumnName(field, type),
+          ...column.finish(rowCount),
+        }));
+      })
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  #columnOf(name: string, type: FieldType): ColumnBuffer {
-    let column = this.#columns.get(name);
-    if (!column) {
-      column = new ColumnBuffer(type);
-      this.#columns.set(name, column);
-    }
-    return column.type === type ? column : this.#columnOf(sideColumnName(name, type), type);
+  #columnOf(field: string, type: FieldType): ColumnBuffer {
+    const columns = this.#fields.get(field) ?? new Map<FieldType, ColumnBuffer>();
+    this.#fields.set(field, columns);
+    const column = columns.get(type) ?? new ColumnBuffer(type);
+    columns.set(type, column);
+    return column;
   }
+}
+
+/** Whose values stand in the column: `x__string` is of field `x`. */
+function fieldOf({ name, type }: NamedColumn): string {
+  const suffix = sideColumnName('', type);
+  return name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
 }

@@ -97,12 +97,13 @@ test('a window has the count, sum, bounds and ends of its values', () => {
     },
   ]);
 });
-test('texts have their ends only', () => {
+test('texts have their count and ends', () => {
   const rows = columnsOf([reading('a', 1, undefined, 'on'), reading('a', 2, undefined, 'off')]);
   const [row] = rowsOf(aggregateRows(rows, 10_000_000, 'p'));
   assert.equal(row?.['state_first'], 'on');
   assert.equal(row['state_last'], 'off');
-  assert(!('state_count' in row));
+  assert.equal(row['state_count'], 2);
+  assert(!('state_sum' in row));
 });
 test('a reading that is repeated counts once, and the last value wins', () => {
   const rows = columnsOf([reading('a', 5, 1, 'on'), reading('a', 5, 7), reading('a', 5, undefined, 'off')]);
@@ -139,7 +140,7 @@ function live(steps: readonly Step[]): Map<string, Row[]> {
   let closedMs: ReadonlyMap<string, number> = new Map();
   let openRanges: readonly { firstSeq: number; endSeq: number }[] = [];
   const start = () => {
-    const aggregator = new StreamAggregator([tenSeconds, minutes], closedMs);
+    const aggregator = new StreamAggregator([tenSeconds, minutes], new Map(), closedMs);
     for (const { firstSeq, endSeq } of openRanges)
       aggregator.restore({ firstSeq, endSeq, columns: columnsOf(log.slice(firstSeq, endSeq)) });
     return aggregator;

@@ -4,22 +4,24 @@
  * `plan` looks and changes nothing; `accept` is called when what was planned is durable. So a shipment that could not be
  * staged is planned again.
  */
+import type { FieldType } from '@varve/common/contract/columns.js';
 import type { BatchColumns } from '../batch/table-batch.js';
-import type { LogRange } from '../log/edge-log.js';
+import type { AggregateRecipe, LogRange } from '../log/edge-log.js';
 import { aggregateRows, windowStartUs } from './aggregate-rows.js';
 import type { AggregateConfig } from './aggregate-config.js';
 import { gatherRows, selectRows } from './open-rows.js';
 import { planClosing, type Closing } from './plan-closing.js';
 
 /** Rows that were staged, and the messages they were made of. */
-interface OpenBatch extends LogRange {
+export interface OpenBatch extends LogRange {
   readonly columns: BatchColumns;
 }
 
-/** One table's partials, to be written. */
+/** One table's partials, to be written, and what they are made of. */
 export interface AggregateBatch {
   readonly aggregate: AggregateConfig;
   readonly columns: BatchColumns;
+  readonly recipe: AggregateRecipe;
 }
 
 export interface AggregatePlan {
@@ -40,13 +42,19 @@ export interface PlanRequest {
 
 export class StreamAggregator {
   readonly #aggregates: readonly AggregateConfig[];
+  readonly #declaredTypes: ReadonlyMap<string, FieldType>;
   #closedMs: ReadonlyMap<string, number>;
   #open: readonly OpenBatch[] = [];
   #nextDueMs: number | undefined;
 
   /** `closedMs` as the log remembers it. */
-  constructor(aggregates: readonly AggregateConfig[], closedMs: ReadonlyMap<string, number>) {
+  constructor(
+    aggregates: readonly AggregateConfig[],
+    declaredTypes: ReadonlyMap<string, FieldType>,
+    closedMs: ReadonlyMap<string, number>,
+  ) {
     this.#aggregates = aggregates;
+    this.#declaredTypes = declaredTypes;
     this.#closedMs = closedMs;
   }
 
@@ -75,8 +83,9 @@ export class StreamAggregator {
     const closedMs = new Map(closings.map(({ aggregate, closing }) => [aggregate.table, closing.closedMs]));
     const isForced = closings.some(({ closing }) => closing.isForced);
     const batches = closings.flatMap(({ aggregate, closing }) => {
-      const columns = this.#close(aggregate, { ...closing, isForced }, rows?.columns, part);
-      return columns.rowCount > 0 ? [{ aggregate, columns }] : [];
+      const recipe = this.#planRecipe(aggregate, { ...closing, isForced }, rows, part);
+      const columns = cook(recipe, aggregate, this.#declaredTypes, this.#open, rows);
+      return columns.rowCount > 0 ? [{ aggregate, columns, recipe }] : [];
     });
     const all = rows ? [...this.#open, rows] : this.#open;
     return { batches, closedMs, open: isForced ? [] : this.#stillOpen(all, closedMs) };
@@ -112,18 +121,20 @@ export class StreamAggregator {
   }
 
   /** Open windows that end now, and what the new rows bring to windows that have ended. */
-  #close(
+  #planRecipe(
     { table, everyMs }: AggregateConfig,
     { closedMs, isForced }: Closing,
-    rows: BatchColumns | undefined,
+    rows: OpenBatch | undefined,
     part: string,
-  ): BatchColumns {
-    const everyUs = everyMs * 1_000;
-    const fromUs = openFromUs(this.#closedMs.get(table), everyMs);
-    const belowUs = isForced ? Infinity : openFromUs(closedMs, everyMs);
-    const selected = this.#open.map(({ columns }) => selectRows(columns, fromUs, belowUs));
-    if (rows) selected.push(selectRows(rows, -Infinity, belowUs));
-    return aggregateRows(gatherRows(selected.filter(({ rows: some }) => some.length > 0)), everyUs, part);
+  ): AggregateRecipe {
+    const known = this.#closedMs.get(table);
+    return {
+      part,
+      fromUs: known === undefined ? null : openFromUs(known, everyMs),
+      belowUs: isForced ? null : openFromUs(closedMs, everyMs),
+      openRanges: this.#open.map(({ firstSeq, endSeq }) => ({ firstSeq, endSeq })),
+      window: rows ? { firstSeq: rows.firstSeq, endSeq: rows.endSeq } : null,
+    };
   }
 
   /** Those that have rows in a window of any width that has not been written. */
@@ -139,6 +150,24 @@ export class StreamAggregator {
 /** The first window that has not been written begins there: those before have ended by `closedMs`. */
 function openFromUs(closedMs: number | undefined, everyMs: number): number {
   return closedMs === undefined ? -Infinity : windowStartUs(closedMs * 1_000, everyMs * 1_000);
+}
+
+/** The partials of a recipe, from the rows of its messages: the same ones, whenever it is made. */
+export function cook(
+  { part, fromUs, belowUs }: AggregateRecipe,
+  { everyMs }: Pick<AggregateConfig, 'everyMs'>,
+  declaredTypes: ReadonlyMap<string, FieldType>,
+  open: readonly OpenBatch[],
+  window: OpenBatch | undefined,
+): BatchColumns {
+  const endUs = belowUs ?? Infinity;
+  const selected = open.map(({ columns }) => selectRows(columns, fromUs ?? -Infinity, endUs));
+  if (window) selected.push(selectRows(window.columns, -Infinity, endUs));
+  const rows = gatherRows(
+    selected.filter((some) => some.rows.length > 0),
+    declaredTypes,
+  );
+  return aggregateRows(rows, everyMs * 1_000, part);
 }
 
 function bytesOf({ rowCount, tags, fields }: BatchColumns): number {

@@ -15,18 +15,25 @@ export interface BufferLimits {
   readonly onFull: OnFull;
 }
 
+/** As configured: what is absent depends on the disk (`fitToDisk`). */
+export interface BufferConfig extends Omit<BufferLimits, 'keepFreeBytes'> {
+  readonly keepFreeBytes: number | undefined;
+}
+
+/** Less would leave shipping, which empties the buffer, no room for its files. */
+export const keepFreeBytesMin = 16_000_000;
+
 export const bufferSchema = z
   .strictObject({
     max_size: sizeBytes({ minBytes: 4_000_000 }).default(4_000_000_000),
     max_age: durationMs({ minMs: 10_000 }).optional(),
-    // Less would leave shipping, which empties the buffer, no room for its files.
-    keep_free: sizeBytes({ minBytes: 16_000_000 }).default(200_000_000),
+    keep_free: sizeBytes({ minBytes: keepFreeBytesMin }).optional(),
     on_full: z
       .enum(onFullChoices, { error: `write one of ${onFullChoices.join(', ')}` })
       .default('stop_reading'),
   })
   .prefault({})
-  .transform((raw): BufferLimits => ({
+  .transform((raw): BufferConfig => ({
     bytesMax: raw.max_size,
     ageMaxMs: raw.max_age,
     keepFreeBytes: raw.keep_free,

@@ -4,18 +4,19 @@
  * 1. Every half second, and at once when the disk refuses a write: measure. 2. `planRelief` decides. 3. Close or open the
  * intake of all sources, or drop a bounded step of messages and begin again at 1. Overshoot: what comes in half a second.
  *
- * A disk that refused a write is left in peace for some seconds; then sources try again. Shipping never stops.
+ * A disk that refused a write is left in peace for some seconds, and longer each time that it refuses soon again; then
+ * sources try again. Shipping never stops.
  */
-import { statfs } from 'node:fs/promises';
 import type { Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
-import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog } from '../log/edge-log.js';
+import { Trouble } from '../trouble.js';
 import { Wakeup } from '../wakeup.js';
 import type { Outbox } from '../ship/outbox.js';
 import type { Pump } from '../ship/pump.js';
 import { shareBytes, type BufferLimits } from './buffer-config.js';
+import { diskRoom, type DiskRoom } from './disk-room.js';
 import type { Evictor } from './evictor.js';
 import { FillRate } from './fill-rate.js';
 import type { IntakeGate } from './intake-gate.js';
@@ -23,7 +24,7 @@ import { planRelief, roomBytes, type BufferState, type BufferUsage, type Relief 
 import { reserveBytes, type ReserveFile } from './reserve-file.js';
 
 const lookEveryMs = 500;
-const diskRestMs = 5_000;
+const diskRestMs = { first: 5_000, max: 60_000 };
 
 export interface BufferFacts {
   readonly state: BufferState;
@@ -43,7 +44,11 @@ export interface BufferKeeperOptions {
   readonly intake: IntakeGate;
   readonly evictor: Pick<Evictor, 'dropLowest' | 'dropOlder'>;
   readonly reserve: Pick<ReserveFile, 'hold' | 'giveUp'>;
+  /** Of the disk that the folder lies on; absent: asks the system. */
+  readonly diskRoom?: (path: string) => Promise<Pick<DiskRoom, 'freeBytes'>>;
   readonly clock: Clock;
+  /** The wall clock where it is trusted. */
+  readonly trustedNowMs: () => number | undefined;
   readonly logger: Logger;
   /** `mayStage` may have become true. */
   readonly onRoom: () => void;
@@ -53,16 +58,18 @@ export class BufferKeeper {
   readonly #options: BufferKeeperOptions;
   readonly #wakeup: Wakeup;
   readonly #rate = new FillRate();
+  readonly #trouble = new Trouble();
   #relief: Relief = { state: 'collecting', reason: undefined };
   #usage: BufferUsage | undefined;
   #stagedLogBytes = 0;
   #diskRestsUntilMs = Number.NEGATIVE_INFINITY;
+  #diskRestMs = diskRestMs.first;
 
   constructor(options: BufferKeeperOptions) {
     this.#options = options;
     this.#wakeup = new Wakeup(options.clock);
     options.intake.onDiskFull = () => {
-      this.#diskRestsUntilMs = options.clock.monotonicMs() + diskRestMs;
+      this.#restDisk(options.clock.monotonicMs());
       this.#wakeup.wake();
     };
   }
@@ -89,12 +96,23 @@ export class BufferKeeper {
     while (!signal.aborted) {
       try {
         await this.#look(signal);
+        if (this.#trouble.ends()) this.#options.logger.info('the buffer is looked after again');
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        this.#options.logger.error({ err: error, hint: error.hint }, 'the buffer cannot be looked after');
+        if (this.#trouble.begins(error))
+          this.#options.logger.error({ err: error, hint: error.hint }, 'the buffer cannot be looked after');
       }
       await this.#wakeup.wait(signal, lookEveryMs);
     }
+  }
+
+  #restDisk(nowMs: number): void {
+    const wasTriedMs = nowMs - this.#diskRestsUntilMs;
+    // While it rests, shipping may find it full again: that says nothing new.
+    if (this.#relief.state !== 'stopped')
+      this.#diskRestMs =
+        wasTriedMs < this.#diskRestMs ? Math.min(2 * this.#diskRestMs, diskRestMs.max) : diskRestMs.first;
+    this.#diskRestsUntilMs = nowMs + this.#diskRestMs;
   }
 
   async #look(signal: AbortSignal): Promise<void> {
@@ -104,8 +122,9 @@ export class BufferKeeper {
       if (this.#usage.isDiskFull) await reserve.giveUp();
       const relief = planRelief(this.#usage, limits, this.#relief.state);
       const isDropped = relief.state === 'dropping' && (await this.#drop(relief));
-      // With nothing left to drop, only shipping makes room.
-      this.#apply(relief.state === 'dropping' && !isDropped ? { ...relief, state: 'stopped' } : relief);
+      // With nothing left to drop, only shipping makes room. Sources that stopped for that wait until there is clearly some.
+      const mustStop = relief.state === 'dropping' && (!isDropped || this.#relief.state === 'stopped');
+      this.#apply(mustStop ? { ...relief, state: 'stopped' } : relief);
       if (!isDropped || signal.aborted) break;
     }
     // All is shipped, and there is no room yet: what is left is kept for convenience only.
@@ -125,10 +144,10 @@ export class BufferKeeper {
     if (this.mayStage() && !mightStage) onRoom();
     return {
       bytes: usedBytes + outbox.bytes,
-      freeBytes: await freeBytes(dataDir),
+      freeBytes: (await (this.#options.diskRoom ?? diskRoom)(dataDir)).freeBytes,
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
-      nowMs: clock.nowMs(),
+      nowMs: this.#options.trustedNowMs(),
       isDiskFull: clock.monotonicMs() < this.#diskRestsUntilMs,
     };
   }
@@ -153,14 +172,5 @@ export class BufferKeeper {
           ? 'the buffer is full: reading stops, the broker keeps the messages, shipping goes on'
           : 'the buffer is full: the oldest messages are dropped; table varve_losses says which',
       );
-  }
-}
-
-async function freeBytes(path: string): Promise<number> {
-  try {
-    const { bavail, bsize } = await statfs(path);
-    return bavail * bsize;
-  } catch (error) {
-    throw fileFailure(error, `ask how much of the disk of ${path} is free`);
   }
 }

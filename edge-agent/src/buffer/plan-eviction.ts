@@ -6,7 +6,7 @@
  * one. A block of which nothing is left goes altogether. So a block is written again at most once for each priority but the
  * highest, and with one priority only – the usual case – never.
  */
-import { BlockBuilder, evictedMessage, isEvicted, readBlock } from '../log/block.js';
+import { BlockBuilder, evictedMessage, isEvicted, readBlock, readBlockClock } from '../log/block.js';
 import type { EvictRequest, StoredBlock } from '../log/edge-log.js';
 import type { Loss } from '../log/loss.js';
 import type { Message } from '../message.js';
@@ -28,8 +28,10 @@ export interface EvictionRule {
 export function planEviction(blocks: readonly StoredBlock[], rule: EvictionRule): EvictRequest {
   const losses = new Map<string | null, Loss>();
   const changes: EvictRequest['blocks'][number][] = [];
-  for (const { firstSeq, bytes } of blocks) {
-    const kept = new BlockBuilder();
+  for (const { firstSeq, bytes, arrival } of blocks) {
+    const clock = readBlockClock(bytes);
+    const kept = new BlockBuilder(() => clock);
+    const shiftMs = arrival?.shiftMs ?? 0;
     let keptCount = 0;
     let droppedCount = 0;
     let seq = firstSeq;
@@ -40,7 +42,7 @@ export function planEviction(blocks: readonly StoredBlock[], rule: EvictionRule)
       if (isKept) keptCount++;
       if (rank && !isKept) {
         droppedCount++;
-        losses.set(rank.stream, addLoss(losses.get(rank.stream), rank.stream, seq, message, rule));
+        losses.set(rank.stream, addLoss(losses.get(rank.stream), rank.stream, seq, message, shiftMs, rule));
       }
       seq++;
     }
@@ -55,14 +57,15 @@ function addLoss(
   stream: string | null,
   seq: number,
   { topic, payload, arrivedMs }: Message,
+  shiftMs: number,
   { whenMs, reason }: EvictionRule,
 ): Loss {
   return {
     ...{ whenMs, kind: 'evicted', stream, reason },
     firstSeq: loss?.firstSeq ?? seq,
     lastSeq: seq,
-    firstMs: loss?.firstMs ?? arrivedMs,
-    lastMs: arrivedMs,
+    firstMs: loss?.firstMs ?? arrivedMs + shiftMs,
+    lastMs: arrivedMs + shiftMs,
     count: (loss?.count ?? 0) + 1,
     bytes: (loss?.bytes ?? 0) + Buffer.byteLength(topic) + payload.length,
   };
@@ -70,8 +73,8 @@ function addLoss(
 
 /** The blocks at the head of `blocks` whose last message arrived before `beforeMs`. */
 export function olderBlocks(blocks: readonly StoredBlock[], beforeMs: number): readonly StoredBlock[] {
-  const end = blocks.findIndex(({ bytes }) =>
-    [...readBlock(bytes)].some(({ arrivedMs }) => arrivedMs >= beforeMs),
+  const end = blocks.findIndex(({ bytes, arrival }) =>
+    [...readBlock(bytes, arrival?.shiftMs)].some(({ arrivedMs }) => arrivedMs >= beforeMs),
   );
   return end === -1 ? blocks : blocks.slice(0, end);
 }

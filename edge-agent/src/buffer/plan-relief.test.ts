@@ -54,6 +54,13 @@ const cases: [string, Partial<BufferUsage>, BufferLimits, BufferState, BufferSta
   ['old', waiting(60_000), aged(stop), 'collecting', 'stopped', /max_age/],
   ['old, dropping', waiting(60_000), aged(drop), 'collecting', 'dropping', /max_age/],
   ['young enough again', waiting(53_000), aged(stop), 'stopped', 'collecting'],
+  [
+    'old by a clock that is not trusted',
+    { ...waiting(1e6), nowMs: undefined },
+    aged(drop),
+    'collecting',
+    'collecting',
+  ],
   ['a clock that was not set', { oldestWaitingMs: 5_000 }, aged(drop), 'collecting', 'collecting'],
 ];
 for (const [what, some, limits, before, after, reason] of cases)

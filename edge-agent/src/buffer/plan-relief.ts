@@ -18,7 +18,8 @@ export interface BufferUsage {
   /** Free inside the database file: room that takes nothing from the disk. */
   readonly reusableBytes: number;
   readonly oldestWaitingMs: number | undefined;
-  readonly nowMs: number;
+  /** Undefined while the clock is not trusted: ages by it mean nothing. */
+  readonly nowMs: number | undefined;
   /** It refused a write a moment ago. */
   readonly isDiskFull: boolean;
 }
@@ -40,18 +41,19 @@ const dropShare = 0.05;
  * made free, and leave it none to write its next shipment.
  */
 export const resumeFreeBytes = 8_000_000;
-/** A clock that says less has not been set yet (no battery): ages by it mean nothing. */
+/** A clock that said less was not set when the message came (no battery): its age is not known. */
 const earliestClockMs = Date.UTC(2020, 0, 1);
 
 export function planRelief(usage: BufferUsage, limits: BufferLimits, before: BufferState): Relief {
   const share = before === 'stopped' ? resumeShare : before === 'dropping' ? dropShare : 0;
   if (usage.isDiskFull) return { state: 'stopped', reason: 'the disk refused a write: it is full' };
   const state = limits.onFull === 'drop_oldest' ? 'dropping' : 'stopped';
-  const age = ageReason(usage, limits, share);
-  if (age !== undefined)
+  const { nowMs } = usage;
+  const age = nowMs === undefined ? undefined : ageReason(usage, nowMs, limits, share);
+  if (nowMs !== undefined && age !== undefined)
     return {
       ...{ state, reason: age },
-      ...(state === 'dropping' && { dropBeforeMs: usage.nowMs - (limits.ageMaxMs ?? 0) * (1 - dropShare) }),
+      ...(state === 'dropping' && { dropBeforeMs: nowMs - (limits.ageMaxMs ?? 0) * (1 - dropShare) }),
     };
   const reason = sizeReason(usage, limits, share) ?? freeReason(usage, limits, share);
   return reason === undefined ? { state: 'collecting', reason } : { state, reason };
@@ -64,13 +66,22 @@ function sizeReason({ bytes }: BufferUsage, { bytesMax }: BufferLimits, share: n
 
 function freeReason(usage: BufferUsage, { keepFreeBytes }: BufferLimits, share: number): string | undefined {
   const freeBytes = usage.freeBytes + usage.reusableBytes;
-  const resumeBytes = share === resumeShare ? resumeFreeBytes : 0;
-  if (freeBytes >= keepFreeBytes * (1 + share) + resumeBytes) return undefined;
+  const wantedBytes = share === resumeShare ? freeBytesToResume(keepFreeBytes) : keepFreeBytes * (1 + share);
+  if (freeBytes >= wantedBytes) return undefined;
   return `the disk has ${megabytes(freeBytes)} free of buffer.keep_free ${megabytes(keepFreeBytes)}`;
 }
 
-function ageReason(usage: BufferUsage, { ageMaxMs }: BufferLimits, share: number): string | undefined {
-  const { oldestWaitingMs, nowMs } = usage;
+/** What must be free before reading that stopped resumes. */
+export function freeBytesToResume(keepFreeBytes: number): number {
+  return keepFreeBytes * (1 + resumeShare) + resumeFreeBytes;
+}
+
+function ageReason(
+  { oldestWaitingMs }: BufferUsage,
+  nowMs: number,
+  { ageMaxMs }: BufferLimits,
+  share: number,
+): string | undefined {
   if (ageMaxMs === undefined || oldestWaitingMs === undefined || oldestWaitingMs < earliestClockMs)
     return undefined;
   const ageMs = nowMs - oldestWaitingMs;
@@ -85,7 +96,8 @@ export function roomBytes(usage: BufferUsage, limits: BufferLimits): number {
   return Math.max(0, Math.min(bySize, byDisk));
 }
 
-function megabytes(bytes: number): string {
+/** For people. */
+export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 

@@ -15,7 +15,9 @@ export function reportDiskFull(log: EdgeLog, report: (message: string) => void):
     ...log,
     append: (blocks) => watch(log.append(blocks)),
     stage: (request) => watch(log.stage(request)),
+    trustBoot: (trust) => watch(log.trustBoot(trust)),
     confirm: (outboxId) => watch(log.confirm(outboxId)),
+    setSubscribed: (session, filters) => watch(log.setSubscribed(session, filters)),
     evict: (request) => watch(log.evict(request)),
   };
 }

@@ -23,6 +23,8 @@ export interface StreamRefusal {
 }
 
 interface Stream {
+  /** `database.table`. */
+  readonly key: string;
   readonly config: StreamConfig;
   readonly decode: Decode;
 }
@@ -40,7 +42,10 @@ export class Router {
   readonly #routes = new Map<string, readonly Route[]>();
 
   constructor(streams: readonly StreamConfig[]) {
-    this.#streams = streams.map((config) => ({ config, decode: decoderOf(config) }));
+    this.#streams = streams.map((config) => ({
+      ...{ key: `${config.database}.${config.name}`, config },
+      decode: decoderOf(config),
+    }));
   }
 
   /** Adds the message's rows to `batches`. Returns why not, for each stream that could not. */
@@ -50,12 +55,18 @@ export class Router {
       return [
         { stream: null, code: 'no_stream', reason: 'the topic matches no stream of the configuration' },
       ];
-    return routes.flatMap(({ stream, tagValues }) => {
+    const refusals: StreamRefusal[] = [];
+    for (const { stream, tagValues } of routes) {
       const { payload, arrivedMs } = message;
-      const batch = batchOf(batches, stream.config);
-      const refusal = stream.decode({ payload, arrivedMs, tagValues }, batch);
-      return refusal ? { stream: stream.config.name, code: refusal.code, reason: refusal.reason } : [];
-    });
+      const refusal = stream.decode({ payload, arrivedMs, tagValues }, batchOf(batches, stream));
+      if (refusal) refusals.push({ stream: stream.config.name, code: refusal.code, reason: refusal.reason });
+    }
+    return refusals;
+  }
+
+  /** The streams that make a row of such a message at its arrival time. */
+  arrivalStreams(topic: string): string[] {
+    return this.#routesOf(topic).flatMap(({ stream: { config } }) => (config.time ? [] : config.name));
   }
 
   #routesOf(topic: string): readonly Route[] {
@@ -76,13 +87,13 @@ function decoderOf({ format, time, fields, topic }: StreamConfig): Decode {
   return jsonDecoder({ time, fields, tags: new Set(topic.tags) });
 }
 
-function batchOf(batches: OpenBatches, stream: StreamConfig): TableBatch {
-  const key = `${stream.database}.${stream.name}`;
+function batchOf(batches: OpenBatches, { key, config }: Stream): TableBatch {
   let open = batches.get(key);
   if (!open) {
+    const { topic, fields } = config;
     open = {
-      stream,
-      batch: new TableBatch({ tags: stream.topic.tags, declaredTypes: stream.fields ?? new Map() }),
+      stream: config,
+      batch: new TableBatch({ tags: topic.tags, declaredTypes: fields ?? new Map() }),
     };
     batches.set(key, open);
   }

@@ -2,7 +2,11 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { Encoding, ParquetFile, readParquet } from 'parquet-wasm';
-import { parseShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
+import {
+  formatShipmentMetadata,
+  parseShipmentMetadata,
+  type ShipmentMetadata,
+} from '@varve/common/contract/shipment.js';
 import { TableBatch } from '../batch/table-batch.js';
 import { encodeShipment } from './encode-shipment.js';
 
@@ -17,6 +21,7 @@ const metadata: ShipmentMetadata = {
   },
   ...{ rowCount: 5, tags: ['device'], originalNames: { temp_c: 'Temp °C' }, firstLogSeq: 10, lastLogSeq: 14 },
 };
+const keyValues = formatShipmentMetadata(metadata);
 
 function sampleBatch(): TableBatch {
   const batch = new TableBatch({ tags: ['device'], declaredTypes: new Map([['n', 'long']]) });
@@ -37,7 +42,7 @@ function sampleBatch(): TableBatch {
 }
 
 test('rows are sorted by tags in UTF-8 order, then time, then arrival; values keep their rows', () => {
-  const table = tableFromIPC(readParquet(encodeShipment(sampleBatch().finish(), metadata)).intoIPCStream());
+  const table = tableFromIPC(readParquet(encodeShipment(sampleBatch().finish(), keyValues)).intoIPCStream());
   assert.deepEqual(
     table.toArray().map((row: unknown) => {
       const { device, temp_c, n, ok, note } = row as Record<string, unknown>;
@@ -54,7 +59,7 @@ test('rows are sorted by tags in UTF-8 order, then time, then arrival; values ke
 });
 
 test('the columns have the types of the contract, and the file says of itself what it is', async () => {
-  const bytes = encodeShipment(sampleBatch().finish(), metadata);
+  const bytes = encodeShipment(sampleBatch().finish(), keyValues);
   const table = tableFromIPC(readParquet(bytes).intoIPCStream());
   const types = Object.fromEntries(table.schema.fields.map(({ name, type }) => [name, String(type)]));
   assert.equal(types['time'], 'Timestamp<MICROSECOND, UTC>');
@@ -69,7 +74,7 @@ test('the columns have the types of the contract, and the file says of itself wh
 
 test('time is delta-coded and not dictionary-coded', async () => {
   const file = await ParquetFile.fromFile(
-    new Blob([Buffer.from(encodeShipment(sampleBatch().finish(), metadata))]),
+    new Blob([Buffer.from(encodeShipment(sampleBatch().finish(), keyValues))]),
   );
   const time = file.metadata().rowGroup(0).column(0);
   assert.deepEqual(time.columnPath(), ['time']);

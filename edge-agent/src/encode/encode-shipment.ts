@@ -11,16 +11,16 @@ import {
   WriterPropertiesBuilder,
 } from 'parquet-wasm';
 import { timeColumnName } from '@varve/common/contract/columns.js';
-import { formatShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import { toArrowTable } from './arrow-batch.js';
 
-export function encodeShipment(columns: BatchColumns, metadata: ShipmentMetadata): Uint8Array {
+/** `keyValues` is what the shipment says of itself (`formatShipmentMetadata`). */
+export function encodeShipment(columns: BatchColumns, keyValues: Map<string, string>): Uint8Array {
   const properties = new WriterPropertiesBuilder()
     .setCompression(Compression.ZSTD)
     .setColumnEncoding(timeColumnName, Encoding.DELTA_BINARY_PACKED)
     .setColumnDictionaryEnabled(timeColumnName, false)
-    .setKeyValueMetadata(formatShipmentMetadata(metadata))
+    .setKeyValueMetadata(keyValues)
     .setCreatedBy('varve-edge')
     .build();
   // Both are consumed by the call, so there is nothing to free.

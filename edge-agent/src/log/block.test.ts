@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { isFailure } from '@varve/common/errors.js';
 import type { Message } from '../message.js';
-import { BlockBuilder, readBlock } from './block.js';
+import { BlockBuilder, readBlock, readBlockClock, unknownClock } from './block.js';
 
 const message = fc.record({
   topic: fc.oneof(fc.constantFrom('a/b', 'a/c', ''), fc.string({ unit: 'grapheme', maxLength: 300 })),
@@ -57,7 +57,7 @@ test('a block that was cut or damaged is a failure, not a crash and not a wrong 
   for (let length = 0; length < bytes.length; length++) {
     const cut = bytes.slice(0, length);
     // A cut right behind the header leaves a block of no messages.
-    const header = 7;
+    const header = 14;
     if (length === header) continue;
     assert.throws(
       () => [...readBlock(cut)],
@@ -77,11 +77,41 @@ test('a block that was cut or damaged is a failure, not a crash and not a wrong 
   );
 });
 
+const written: readonly Message[] = [
+  { topic: 'a/b', payload: Buffer.from('{}'), arrivedMs: 1_795_300_046_565, packetId: 7 },
+  { topic: 'a/b', payload: Buffer.from('1'), arrivedMs: 1_795_300_046_567, packetId: 7 },
+];
+
 test('version 1 stays readable: these bytes are on gateways', () => {
-  const golden = '01e5ede281a034000c0003612f62027b7d0401010131';
-  const bytes = build([
-    { topic: 'a/b', payload: Buffer.from('{}'), arrivedMs: 1_795_300_046_565, packetId: 7 },
-    { topic: 'a/b', payload: Buffer.from('1'), arrivedMs: 1_795_300_046_567, packetId: 7 },
-  ]);
-  assert.equal(Buffer.from(bytes).toString('hex'), golden);
+  const golden = Buffer.from('01e5ede281a034000c0003612f62027b7d0401010131', 'hex');
+  assert.deepEqual([...readBlock(golden)].map(plain), written.map(plain));
+  assert.deepEqual(readBlockClock(golden), unknownClock);
+});
+
+test('version 2 stays as it is, and is readable: these bytes are on gateways', () => {
+  const golden = '0207c0c407e5ede281a034000c0003612f62027b7d0401010131';
+  const clock = { boot: 3, offsetMs: 1_795_300_046_565 - 123_456, isTrusted: true };
+  const builder = new BlockBuilder(() => clock);
+  for (const each of written) builder.add(each);
+  assert.equal(Buffer.from(builder.finish()).toString('hex'), golden);
+  assert.deepEqual([...readBlock(Buffer.from(golden, 'hex'))].map(plain), written.map(plain));
+  assert.deepEqual(readBlockClock(Buffer.from(golden, 'hex')), clock);
+});
+
+test('a wall clock that is set in the middle of a block changes no arrival in it', () => {
+  let offsetMs = 1_000;
+  const builder = new BlockBuilder(() => ({ boot: 1, offsetMs, isTrusted: false }));
+  const at = (monotonicMs: number): Message => ({
+    ...{ topic: 'a', payload: Buffer.from('1'), packetId: 0 },
+    arrivedMs: monotonicMs + offsetMs,
+  });
+  builder.add(at(500));
+  offsetMs = 1_795_300_046_565;
+  builder.add(at(510));
+  offsetMs = -400;
+  builder.add(at(520));
+  const bytes = builder.finish();
+  const arrivals = (shiftMs?: number) => [...readBlock(bytes, shiftMs)].map(({ arrivedMs }) => arrivedMs);
+  assert.deepEqual(arrivals(), [1_500, 1_510, 1_520]);
+  assert.deepEqual(arrivals(7), [1_507, 1_517, 1_527]);
 });

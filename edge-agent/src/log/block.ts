@@ -1,12 +1,14 @@
 /**
  * A block: the messages of one group commit as one BLOB, so that SQLite writes one row for many messages.
  *
- * Format, version 1 (all integers LEB128 varints unless said):
+ * Format, version 2 (all integers LEB128 varints unless said):
  *
- *     byte     1
- *     varint   wall clock of the first message, ms since 1970 UTC
+ *     byte     2
+ *     varint   boot: its number in table `boots`, 0 = none, times two; plus one where its wall clock was trusted
+ *     varint   monotonic clock of that boot at the first message, ms
+ *     varint   wall clock at the first message, ms since 1970 UTC
  *     then per message:
- *       varint   arrival minus the previous message's arrival, ms, zigzag (the clock may go back)
+ *       varint   monotonic clock minus that of the previous message, ms, zigzag
  *       varint   packet identifier minus the previous message's, minus 1, zigzag: brokers count them up
  *       varint   topic: 0 = a new one follows, n = the n-th new one of this block
  *       [varint  length, bytes: the topic in UTF-8, where it is new]
@@ -15,14 +17,31 @@
  * A message with an empty topic, which MQTT does not have (§4.7.3), is one that was evicted: it keeps the numbers of those
  * behind it. `evictedMessage` makes it.
  *
- * Never change version 1: files on gateways hold it. A new version is a new first byte.
+ * Arrival is monotonic time, so a wall clock that is set in the middle of a block changes nothing in it; what `boots.ts` says
+ * of the boot turns it into wall time. Version 1 has the wall clock alone: there is no boot and no monotonic clock in its
+ * header, and arrivals are differences of the wall clock, which may go back.
+ *
+ * Never change a version: files on gateways hold it. A new version is a new first byte.
  */
-import { Failure } from '@varve/common/errors.js';
+import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Message } from '../message.js';
 
-const blockVersion = 1;
+const blockVersion = 2;
+const wallClockVersion = 1;
 /** Longest header of a message: five varints of at most 8 bytes. */
 const messageHeaderBytesMax = 40;
+
+/** The clock that a block's arrival times were read from. */
+export interface BlockClock {
+  /** Its number in table `boots`; 0 where it is not known. */
+  readonly boot: number;
+  /** Wall clock minus monotonic clock, whole ms. */
+  readonly offsetMs: number;
+  readonly isTrusted: boolean;
+}
+
+/** Monotonic time is wall time. */
+export const unknownClock: BlockClock = { boot: 0, offsetMs: 0, isTrusted: false };
 
 /** What stays of a message that was dropped from the middle of a block. */
 export function evictedMessage({ arrivedMs, packetId }: Message): Message {
@@ -35,12 +54,18 @@ export function isEvicted({ topic }: Message): boolean {
 
 /** Collects messages into one buffer; copies each payload at once, so that socket buffers are not held. */
 export class BlockBuilder {
+  readonly #clock: () => BlockClock;
   #bytes = new Uint8Array(16_384);
   #length = 0;
   #count = 0;
-  #lastArrivedMs = 0;
+  #lastMonotonicMs = 0;
   #lastPacketId = 0;
   #topicIndexes = new Map<string, number>();
+
+  /** `clock` is asked for every message: its `arrivedMs` is that clock's wall time. The first one's stands in the block. */
+  constructor(clock: () => BlockClock = () => unknownClock) {
+    this.#clock = clock;
+  }
 
   get messageCount(): number {
     return this.#count;
@@ -54,9 +79,11 @@ export class BlockBuilder {
     const topicIndex = this.#topicIndexes.get(message.topic);
     const topicBytes = topicIndex === undefined ? Buffer.from(message.topic) : undefined;
     this.#reserve(messageHeaderBytesMax + (topicBytes?.length ?? 0) + message.payload.length);
-    if (this.#count === 0) this.#begin(message.arrivedMs);
-    this.#varint(zigzag(message.arrivedMs - this.#lastArrivedMs));
-    this.#lastArrivedMs = message.arrivedMs;
+    const clock = this.#clock();
+    const monotonicMs = Math.max(0, message.arrivedMs - clock.offsetMs);
+    if (this.#count === 0) this.#begin(clock, monotonicMs);
+    this.#varint(zigzag(monotonicMs - this.#lastMonotonicMs));
+    this.#lastMonotonicMs = monotonicMs;
     this.#varint(zigzag(message.packetId - this.#lastPacketId - 1));
     this.#lastPacketId = message.packetId;
     this.#varint(topicIndex ?? 0);
@@ -77,10 +104,12 @@ export class BlockBuilder {
     return bytes;
   }
 
-  #begin(arrivedMs: number): void {
+  #begin({ boot, offsetMs, isTrusted }: BlockClock, monotonicMs: number): void {
     this.#bytes[this.#length++] = blockVersion;
-    this.#varint(arrivedMs);
-    this.#lastArrivedMs = arrivedMs;
+    this.#varint(boot * 2 + (isTrusted ? 1 : 0));
+    this.#varint(monotonicMs);
+    this.#varint(Math.max(0, monotonicMs + offsetMs));
+    this.#lastMonotonicMs = monotonicMs;
     this.#lastPacketId = 0;
   }
 
@@ -109,16 +138,43 @@ export class BlockBuilder {
   }
 }
 
-/**
- * The messages of a block, in order; payloads are views of `bytes`.
- * @throws Failure `log_corrupt` where the bytes are not a whole block
- */
-export function* readBlock(bytes: Uint8Array): Generator<Message> {
-  const reader = new BlockReader(bytes);
+interface BlockHeader {
+  readonly clock: BlockClock;
+  readonly monotonicMs: number;
+}
+
+function readHeader(reader: BlockReader): BlockHeader {
   const version = reader.byte();
+  if (version === wallClockVersion) return { clock: unknownClock, monotonicMs: reader.varint() };
   if (version !== blockVersion)
     throw new Failure('log_corrupt', `a block of the log has unknown version ${version}`);
-  let arrivedMs = reader.varint();
+  const bootAndTrust = reader.varint();
+  const monotonicMs = reader.varint();
+  const offsetMs = reader.varint() - monotonicMs;
+  return {
+    clock: { boot: Math.floor(bootAndTrust / 2), offsetMs, isTrusted: bootAndTrust % 2 === 1 },
+    monotonicMs,
+  };
+}
+
+/** `unknownClock` where the block is damaged, too: whoever needs its messages says so. */
+export function readBlockClock(bytes: Uint8Array): BlockClock {
+  try {
+    return readHeader(new BlockReader(bytes)).clock;
+  } catch (error) {
+    if (isFailure(error, 'log_corrupt')) return unknownClock;
+    throw error;
+  }
+}
+
+/**
+ * The messages of a block, in order; payloads are views of `bytes`. `shiftMs` is added to every arrival.
+ * @throws Failure `log_corrupt` where the bytes are not a whole block
+ */
+export function* readBlock(bytes: Uint8Array, shiftMs = 0): Generator<Message> {
+  const reader = new BlockReader(bytes);
+  const { clock, monotonicMs } = readHeader(reader);
+  let arrivedMs = monotonicMs + clock.offsetMs + shiftMs;
   let packetId = 0;
   const topics: string[] = [];
   while (!reader.atEnd) {

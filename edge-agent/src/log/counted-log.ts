@@ -27,6 +27,10 @@ export function countedLog(log: EdgeLog, metrics: Pick<EdgeMetrics, 'fsyncs' | '
       metrics.fsyncs.inc();
       metrics.writtenBytes.inc(request.blocks.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0));
     },
+    async trustBoot(trust) {
+      await log.trustBoot(trust);
+      metrics.fsyncs.inc();
+    },
     async confirm(outboxId) {
       await log.confirm(outboxId);
       metrics.fsyncs.inc();

@@ -8,16 +8,23 @@
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
+ *     boots         which wall clock the monotonic clock of each boot turned out to be (`boots.ts`)
  *
  * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
  * follow (DESIGN I1). `stage` moves the position and records the shipments in one transaction, so a message is in one
- * shipment whatever is killed (I2). `confirm` deletes blocks only outside of everything unshipped and unconfirmed (I3);
- * `evict` drops what is in no shipment, and writes that into the ledger in the same transaction.
+ * shipment whatever is killed (I2). `confirm` deletes blocks only outside of everything unshipped and unconfirmed (I3); `evict`
+ * drops what is in no shipment, and writes that into the ledger in the same transaction.
+ *
+ * Damage: a block whose checksum is wrong is set aside when it is read. Everything else that does not hold – SQLite's pages,
+ * the seal of position, lanes and outbox (`seal.ts`), messages that are in no block and no known gap (`gaps.ts`), a database
+ * behind its high-water mark (`high-water.ts`) – is a Failure `log_corrupt`, and what can be read is salvaged into a new
+ * database (`salvage.ts`): at the start, or at once and with the agent's parts started anew.
  *
  * This is the interface; `SqliteLog` does it, on a thread of its own behind `startEdgeLog`, so that an fsync that takes
  * an SD card a second stops nobody.
  */
 import type { Lane } from '@varve/common/contract/object-keys.js';
+import type { BlockArrival, BootState, BootTrust } from './boots.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
 
 export type LaneOfTable = Pick<Lane, 'lane' | 'database' | 'table'>;
@@ -31,6 +38,19 @@ export interface NewBlock {
 
 export interface StoredBlock extends NewBlock {
   readonly firstSeq: number;
+  /** Absent: as the block says. */
+  readonly arrival?: BlockArrival | undefined;
+}
+
+/** What partials were made of, so that they can be made again (`aggregate/`). */
+export interface AggregateRecipe {
+  readonly part: string;
+  /** Of rows in `openRanges`: those from there on; null: all. */
+  readonly fromUs: number | null;
+  /** Those below; null: all. */
+  readonly belowUs: number | null;
+  readonly openRanges: readonly LogRange[];
+  readonly window: LogRange | null;
 }
 
 /** A finished shipment whose file is durable. */
@@ -43,11 +63,15 @@ export interface StagedShipment extends LaneOfTable {
   readonly firstLogSeq: number;
   readonly lastLogSeq: number;
   readonly stagedMs: number;
+  /** Of partials. */
+  readonly recipe?: AggregateRecipe | undefined;
 }
 
 export interface OutboxEntry extends StagedShipment {
   /** In the order of staging. */
   readonly id: number;
+  /** The newest boot whose clock was known when it was made (`boots.ts`); absent: all that are. */
+  readonly clockBoot?: number;
 }
 
 export interface DeadLetter {
@@ -89,6 +113,10 @@ export interface StageRequest {
   readonly aggregates?: AggregateState;
   /** Ledger rows that are in the last of the shipments: all up to this one. */
   readonly lastLossId?: number;
+  /** What the window found out about its messages' arrival times. */
+  readonly losses?: readonly Loss[];
+  /** The wall clock, where it is trusted. */
+  readonly trustedMs?: number | undefined;
   /** Wall clock, for the ledger. */
   readonly nowMs: number;
 }
@@ -151,14 +179,27 @@ export interface EdgeLog {
   /** Returns each block's first message number, when all of them are durable. One transaction, one fsync. */
   append(blocks: readonly NewBlock[]): Promise<number[]>;
 
-  /** Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. */
-  read(fromSeq: number, bytesMax: number): Promise<StoredBlock[]>;
+  /**
+   * Blocks from the one that holds `fromSeq` on, in order: at least one if there is one, else up to `bytesMax`. Damaged
+   * blocks are set aside on the way, with a ledger row for what is in no shipment. Arrival times are as known when
+   * `clockBoot` was the newest boot known; absent: now.
+   */
+  read(fromSeq: number, bytesMax: number, clockBoot?: number): Promise<StoredBlock[]>;
+
+  /** The boot of this id (any text, unique to the boot). Blocks that come name its number. Durable when it resolves. */
+  beginBoot(id: string): Promise<BootState>;
+
+  /** From now on all arrival times of this boot are known. The first time counts. Durable when it resolves. */
+  trustBoot(trust: BootTrust): Promise<void>;
 
   /** Moves the position, takes the shipments' numbers, keeps dead letters and their losses. Durable when it resolves. */
   stage(request: StageRequest): Promise<Staged>;
 
-  /** The shipment of this id has another file from now on. Durable when it resolves. */
-  replace(entry: OutboxEntry): Promise<void>;
+  /** The shipment of this id has another file from now on, with these losses. Durable when it resolves. */
+  replace(entry: OutboxEntry, losses?: readonly Loss[]): Promise<void>;
+
+  /** The ledger rows that are in this shipment. */
+  shippedLosses(outboxId: number): Promise<LedgerRow[]>;
 
   /** The store has this shipment. Forgets it, its ledger rows, and the blocks that nothing needs any more. */
   confirm(outboxId: number): Promise<void>;
@@ -181,6 +222,12 @@ export interface EdgeLog {
   deadLetters(limit: number): Promise<DeadLetter[]>;
 
   sizes(waitingFromSeq: number): Promise<LogSizes>;
+
+  /** Topic filters of a broker's session, as last set. */
+  subscribed(session: string): Promise<string[]>;
+
+  /** Durable when it resolves. */
+  setSubscribed(session: string, filters: readonly string[]): Promise<void>;
 
   close(): Promise<void>;
 }

@@ -88,6 +88,19 @@ test('a failed append is told, and the next messages are tried anew', async (con
   assert.deepEqual(events, ['failed 1', 'durable 2']);
 });
 
+test('what was added while an append failed fails with it: it may have joined a message of that block', async (context) => {
+  const { committer, appends, events, add } = startCommitter(context);
+  for (const ticket of [1, 2, 3]) add(ticket);
+  await until(() => appends.length === 1);
+  add(4);
+  // Message 1 again, on a new connection.
+  committer.join(5);
+  appends[0]?.settle(new Failure('data_dir_in_use', 'locked'));
+  await until(() => events.length === 1);
+  assert.deepEqual(events, ['failed 1,2,3,4,5']);
+  assert.equal(committer.pendingMessages, 0);
+});
+
 test('stopping commits what is left before it ends', async (context) => {
   const { appends, events, add, stop, running } = startCommitter(context, {
     messagesMax: () => 9,

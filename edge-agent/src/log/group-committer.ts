@@ -5,14 +5,15 @@
  * waited `delayMs`, or – while the disk is busy with the block before – as soon as that is done. 3. The log appends it; only
  * then `onDurable` hears of its messages, in the order they were added. Blocks never overtake each other.
  *
- * If the append fails, `onFailed` hears of it, and the block is gone: its messages were never acknowledged and come again.
+ * If the append fails, `onFailed` hears of it, and the block is gone, with everything that was added meanwhile: that may be
+ * the same messages, come again and joined to them. None was ever acknowledged, so all come again.
  */
 import type { Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import type { GroupLimits } from '../config.js';
 import type { Message } from '../message.js';
 import { Wakeup } from '../wakeup.js';
-import { BlockBuilder } from './block.js';
+import { BlockBuilder, type BlockClock } from './block.js';
 import type { EdgeLog } from './edge-log.js';
 
 /** As configured, but that how many are worth a commit may change with the connection. */
@@ -25,6 +26,8 @@ export interface GroupCommitterOptions<Ticket> {
   readonly source: string;
   readonly limits: CommitLimits;
   readonly clock: Clock;
+  /** As for `BlockBuilder`. */
+  readonly blockClock?: () => BlockClock;
   /** The messages of these tickets are on the disk. */
   readonly onDurable: (tickets: readonly Ticket[]) => void;
   /** The messages of these tickets are not, and will not be. */
@@ -41,12 +44,13 @@ export class GroupCommitter<Ticket> {
   readonly #options: GroupCommitterOptions<Ticket>;
   readonly #added: Wakeup;
   readonly #filled: Wakeup;
-  readonly #block = new BlockBuilder();
+  readonly #block: BlockBuilder;
   #tickets: Ticket[] = [];
   #committing: Committing<Ticket> | undefined;
 
   constructor(options: GroupCommitterOptions<Ticket>) {
     this.#options = options;
+    this.#block = new BlockBuilder(options.blockClock);
     this.#added = new Wakeup(options.clock);
     this.#filled = new Wakeup(options.clock);
   }
@@ -100,8 +104,16 @@ export class GroupCommitter<Ticket> {
     this.#committing = { messages: messageCount, bytes: bytes.length, tickets };
     const failure = await settle(log.append([{ source, messageCount, bytes }]));
     this.#committing = undefined;
-    if (failure) this.#options.onFailed(failure, tickets);
+    if (failure) this.#options.onFailed(failure, [...tickets, ...this.#giveUp()]);
     else this.#options.onDurable(tickets);
+  }
+
+  /** Empties the open block. Returns its tickets. */
+  #giveUp(): Ticket[] {
+    const tickets = this.#tickets;
+    this.#block.finish();
+    this.#tickets = [];
+    return tickets;
   }
 }
 

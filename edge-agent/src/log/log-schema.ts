@@ -31,7 +31,7 @@ export const migrations: readonly string[] = [
     code TEXT NOT NULL, reason TEXT NOT NULL, arrived_ms INTEGER NOT NULL
   ) STRICT;
   `,
-  // The loss ledger, the backlog, aggregates.
+  // The loss ledger, known gaps, the backlog, the clocks of boots (`boots.ts`).
   `
   ALTER TABLE dead_letters ADD COLUMN stream TEXT;
   CREATE TABLE losses (
@@ -46,8 +46,18 @@ export const migrations: readonly string[] = [
     kind TEXT PRIMARY KEY, count INTEGER NOT NULL, bytes INTEGER NOT NULL,
     last_ms INTEGER NOT NULL, last_reason TEXT NOT NULL
   ) WITHOUT ROWID, STRICT;
+  CREATE TABLE gaps (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   CREATE TABLE backlog (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
+  CREATE TABLE boots (
+    boot INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, first_seq INTEGER NOT NULL, offset_ms INTEGER
+  ) STRICT;
+  ALTER TABLE position ADD COLUMN trusted_ms INTEGER;
+  ALTER TABLE outbox ADD COLUMN clock_boot INTEGER NOT NULL DEFAULT 0;
+  `,
+  // Aggregates: which windows have been written, and which messages are in others.
+  `
   CREATE TABLE aggregates (table_key TEXT PRIMARY KEY, closed_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+  ALTER TABLE outbox ADD COLUMN recipe TEXT;
   CREATE TABLE open_ranges (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   `,
 ];

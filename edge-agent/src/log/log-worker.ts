@@ -3,8 +3,12 @@ import '../v8-flags.js';
 import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
+import type { BootTrust } from './boots.js';
 import type { EvictRequest, NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
-import { SqliteLog, type SqliteLogOptions } from './sqlite-log.js';
+import type { Loss } from './loss.js';
+import { openLog } from './open-log.js';
+import { salvage } from './salvage.js';
+import type { SqliteLog, SqliteLogOptions } from './sqlite-log.js';
 
 assert(parentPort, 'this file runs as a worker thread');
 
@@ -17,13 +21,20 @@ const opened = (): SqliteLog => {
 serveCalls(parentPort, {
   // Opened by a call, not at loading: so that a failure reaches the caller as itself.
   open() {
-    log = new SqliteLog(workerData as SqliteLogOptions);
+    log = openLog(workerData as SqliteLogOptions);
     return log.state();
   },
+  salvage: (why: string) => salvage({ ...(workerData as SqliteLogOptions), why }),
   append: (blocks: NewBlock[]) => opened().append(blocks),
-  read: (fromSeq: number, bytesMax: number) => opened().read(fromSeq, bytesMax),
+  read: (fromSeq: number, bytesMax: number, clockBoot?: number) => {
+    const blocks = opened().read(fromSeq, bytesMax, clockBoot);
+    return { blocks, setAside: opened().takeSetAside() };
+  },
+  beginBoot: (id: string) => opened().beginBoot(id),
+  trustBoot: (trust: BootTrust) => opened().trustBoot(trust),
   stage: (request: StageRequest) => opened().stage(request),
-  replace: (entry: OutboxEntry) => opened().replace(entry),
+  replace: (entry: OutboxEntry, losses?: readonly Loss[]) => opened().replace(entry, losses),
+  shippedLosses: (outboxId: number) => opened().shippedLosses(outboxId),
   confirm: (outboxId: number) => opened().confirm(outboxId),
   evict: (request: EvictRequest) => opened().evict(request),
   releaseRecent: () => opened().releaseRecent(),
@@ -31,5 +42,7 @@ serveCalls(parentPort, {
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
   sizes: (waitingFromSeq: number) => opened().sizes(waitingFromSeq),
+  subscribed: (session: string) => opened().subscribed(session),
+  setSubscribed: (session: string, filters: readonly string[]) => opened().setSubscribed(session, filters),
   close: () => opened().close(),
 });

@@ -9,8 +9,9 @@
  * counts stay true. Rows that were handed out are not touched: what is being written must be what is marked.
  */
 import type Database from 'better-sqlite3';
+import { Failure } from '@varve/common/errors.js';
 import { prepareStatements, type Statements } from './log-database.js';
-import { groupBy, mergeRows, type LedgerRow, type Loss, type LossTotal } from './loss.js';
+import { groupBy, isWholeLoss, mergeRows, type LedgerRow, type Loss, type LossTotal } from './loss.js';
 
 export const waitingRowsMax = 10_000;
 /** Rows of one shipment. */
@@ -29,6 +30,7 @@ const statementTexts = {
         last_ms = excluded.last_ms, last_reason = excluded.last_reason`,
   waitingCount: 'SELECT count(*) FROM losses WHERE outbox_id IS NULL',
   waiting: `SELECT ${rowColumns} FROM losses WHERE outbox_id IS NULL AND id > @afterId ORDER BY id LIMIT @limit`,
+  shipped: `SELECT ${rowColumns} FROM losses WHERE outbox_id = ? ORDER BY id`,
   ship: 'UPDATE losses SET outbox_id = @outboxId WHERE outbox_id IS NULL AND id <= @lastId',
   confirm: 'DELETE FROM losses WHERE outbox_id = ?',
   replace: `
@@ -66,7 +68,12 @@ export class LossLedger {
   waiting(): LedgerRow[] {
     const rows = this.#statements.waiting.all({ afterId: 0, limit: shippedRowsMax }) as LedgerRow[];
     this.#handedOutId = rows.at(-1)?.id ?? this.#handedOutId;
-    return rows;
+    return requireWhole(rows);
+  }
+
+  /** Those of a shipment, in order. */
+  shipped(outboxId: number): LedgerRow[] {
+    return requireWhole(this.#statements.shipped.all(outboxId) as LedgerRow[]);
   }
 
   /** Inside the transaction that stages their shipment. */
@@ -93,4 +100,9 @@ export class LossLedger {
       replace.run({ id, firstSeq, lastSeq, firstMs, lastMs, count, bytes });
     }
   }
+}
+
+function requireWhole(rows: LedgerRow[]): LedgerRow[] {
+  if (rows.every(isWholeLoss)) return rows;
+  throw new Failure('log_corrupt', 'the edge database: a row of the loss ledger holds what it cannot');
 }

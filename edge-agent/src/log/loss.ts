@@ -6,7 +6,9 @@
  *     dead_letter           messages that no stream could read; they are kept as dead letters for a while
  *     dead_letters_dropped  dead letters forgotten because there were too many: counted as `dead_letter` before
  *     set_aside             stored bytes that turned out to be unreadable
- *     clock_corrected       messages whose arrival time was put right
+ *     clock_corrected       messages whose arrival time is a row's time, and was put right
+ *     clock_untrusted       messages whose arrival time is a row's time, and is what a clock said that nobody trusts; one row
+ *                           for each boot, stream and start of the agent: later messages of that boot are not counted
  *
  * So `evicted`, `dead_letter` and `set_aside` together are the messages that are in no table.
  */
@@ -18,6 +20,7 @@ export const lossKinds = [
   'dead_letters_dropped',
   'set_aside',
   'clock_corrected',
+  'clock_untrusted',
 ] as const;
 export type LossKind = (typeof lossKinds)[number];
 
@@ -110,6 +113,18 @@ export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): T[]
     else groups.set(key, [item]);
   }
   return [...groups.values()];
+}
+
+/** Whether a row holds what a ledger row can: a damaged one may hold anything. */
+export function isWholeLoss({ kind, stream, reason, firstMs, lastMs, ...numbers }: Loss): boolean {
+  const { whenMs, firstSeq, lastSeq, count, bytes } = numbers;
+  return (
+    lossKinds.includes(kind) &&
+    typeof reason === 'string' &&
+    (stream === null || typeof stream === 'string') &&
+    [firstMs, lastMs].every((value) => value === null || Number.isSafeInteger(value)) &&
+    [whenMs, firstSeq, lastSeq, count, bytes].every((value) => Number.isSafeInteger(value) && value >= 0)
+  );
 }
 
 // Not Math.min(...values): thousands of arguments overflow the stack.

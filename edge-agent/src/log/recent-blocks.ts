@@ -1,7 +1,7 @@
 /** Where the newest blocks begin that are kept for recognising redeliveries: so many messages, so many bytes, no more. */
 import { recentMessagesMax } from './edge-log.js';
 
-interface BlockSize {
+export interface BlockSize {
   readonly firstSeq: number;
   readonly messageCount: number;
   readonly bytes: number;

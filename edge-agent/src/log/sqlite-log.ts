@@ -2,16 +2,13 @@
  * The edge log in SQLite, synchronously; runs on the log's thread only. See `edge-log.ts` for what it promises.
  */
 import { strict as assert } from 'node:assert';
-import { statSync } from 'node:fs';
 import type Database from 'better-sqlite3';
-import { isFailure } from '@varve/common/errors.js';
+import { systemClock } from '@varve/common/clock.js';
+import { Failure } from '@varve/common/errors.js';
 import {
   deadLetterBytesMax,
-  deadLetterPayloadBytesMax,
-  deadLettersMax,
   recentBytesMax,
   recentMessagesMax,
-  type AggregateState,
   type DeadLetter,
   type EvictRequest,
   type LogRange,
@@ -23,13 +20,30 @@ import {
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
-import { asFailures, openLogDatabase, prepareLogStatements, type LogStatements } from './log-database.js';
-import { lossesOfDeadLetters, type LedgerRow, type Loss, type LossFacts } from './loss.js';
+import { Gaps, type SeqRange } from './gaps.js';
+import { HighWaterFile, isBehind, markPathOf, readMark } from './high-water.js';
+import { lossOfBlock } from './block-loss.js';
+import { DeadLetters } from './dead-letters.js';
+import {
+  asFailures,
+  openLogDatabase,
+  prepareLogStatements,
+  prepareOn,
+  type LogStatements,
+} from './log-database.js';
+import type { LedgerRow, Loss, LossFacts } from './loss.js';
+import { LogPosition } from './log-position.js';
+import { LogSizer } from './log-sizer.js';
 import { LossLedger } from './loss-ledger.js';
-import { readBlock } from './block.js';
-import { planDeletable } from './plan-deletable.js';
-import { packBlock, unpackBlock } from './packed-block.js';
-import { RecentBlocks } from './recent-blocks.js';
+import { readBlockClock } from './block.js';
+import { AggregateRows } from './aggregate-rows.js';
+import { Boots, type BootState, type BootTrust } from './boots.js';
+import { packBlock, type BlockPlace } from './packed-block.js';
+import { OutboxRows } from './outbox-rows.js';
+import { RecentBlocks, type BlockSize } from './recent-blocks.js';
+import { Seal } from './seal.js';
+import { SetAsideFolder } from './set-aside-folder.js';
+import { tryOpenBlock, whyUnreadable, type PackedRow } from './stored-block.js';
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -50,38 +64,92 @@ export class SqliteLog {
   readonly #db: Database.Database;
   readonly #statements: LogStatements;
   readonly #ledger: LossLedger;
+  readonly #boots: Boots;
   readonly #bounds: LogBounds;
   readonly #recent: RecentBlocks;
+  readonly #letters: DeadLetters;
+  readonly #aggregates: AggregateRows;
+  readonly #outbox: OutboxRows;
+  readonly #gaps: Gaps;
+  readonly #position: LogPosition;
+  readonly #sizer: LogSizer;
+  readonly #seal: Seal;
+  readonly #mark: HighWaterFile;
+  readonly #agent: string;
+  #setAside: Loss[] = [];
   #endSeq: number;
   #appendedBytes = 0;
-  #oldestWaiting: { readonly firstSeq: number; readonly arrivedMs: number | undefined } | undefined;
 
   /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full` */
   constructor({ path, agent, newEpoch, bounds }: SqliteLogOptions) {
     this.#bounds = bounds ?? { recentBytesMax, deadLetterBytesMax };
     this.#path = path;
+    this.#agent = agent;
     this.#db = openLogDatabase(path, agent, newEpoch);
-    this.#statements = prepareLogStatements(this.#db);
-    this.#ledger = new LossLedger(this.#db);
-    this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
-    for (const block of this.#statements.recentBlocks.all({ count: recentMessagesMax }).reverse())
-      this.#recent.add(block as { firstSeq: number; messageCount: number; bytes: number });
-    this.#endSeq = this.state().endSeq;
+    try {
+      this.#statements = asFailures(() => prepareLogStatements(this.#db));
+      this.#boots = asFailures(() => new Boots(this.#db));
+      this.#ledger = asFailures(() => new LossLedger(this.#db));
+      this.#letters = new DeadLetters(this.#statements, this.#ledger, this.#bounds.deadLetterBytesMax);
+      this.#aggregates = new AggregateRows(this.#statements);
+      this.#outbox = new OutboxRows(this.#statements);
+      this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
+      this.#position = new LogPosition(this.#statements, this.#gaps);
+      this.#sizer = new LogSizer(path, this.#statements, this.#position, this.#boots);
+      this.#seal = asFailures(() => new Seal(prepareOn(this.#db)));
+      this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
+      this.#endSeq = asFailures(() => this.#check());
+      for (const block of asFailures(() => this.#readRecent()).reverse()) this.#recent.add(block);
+      this.#mark = new HighWaterFile(markPathOf(path));
+      this.#writeMark();
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  #readRecent(): BlockSize[] {
+    return this.#statements.recentBlocks.all({ count: recentMessagesMax }) as BlockSize[];
+  }
+
+  /** Returns the end of the log. @throws Failure `log_corrupt` */
+  #check(): number {
+    const seal = this.#seal.check();
+    if (seal === 'broken')
+      throw new Failure('log_corrupt', 'the edge database: its position, lanes or outbox have changed');
+    // The numbers of new messages follow from it.
+    const last = this.#statements.lastBlock.get() as PackedRow | undefined;
+    const why = last && whyUnreadable(last);
+    if (why !== undefined) throw new Failure('log_corrupt', `the end of the log: ${why}`);
+    const { endSeq } = this.state();
+    this.#position.recall();
+    const mark = readMark(markPathOf(this.#path));
+    if (mark?.agent === this.#agent && isBehind({ ...this.#position.reached, endSeq }, mark))
+      throw new Failure(
+        'log_corrupt',
+        `the edge database ends at message ${endSeq - 1}, and had come to ${mark.endSeq - 1}: the end of it is gone`,
+      );
+    if (seal === 'missing') this.#db.transaction(() => this.#seal.renew()).immediate();
+    return endSeq;
   }
 
   state(): LogState {
-    const { epoch, position, backlog, outbox, lanes, deadLetters } = this.#statements;
+    return asFailures(() => this.#readState());
+  }
+
+  #readState(): LogState {
+    const { epoch, position, backlog, lanes } = this.#statements;
     const { next_seq, end_seq } = position.get() as { next_seq: number; end_seq: number };
     return {
       epoch: epoch.pluck().get() as string,
       nextSeq: next_seq,
       endSeq: end_seq,
       backlog: backlog.all() as LogRange[],
-      aggregates: this.#readAggregates(),
+      aggregates: this.#aggregates.read(),
       recentSeq: this.#recent.firstSeq ?? end_seq,
-      outbox: outbox.all() as OutboxEntry[],
+      outbox: this.#outbox.all(),
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
-      deadLetterCount: (deadLetters.get() as { count: number }).count,
+      deadLetterCount: this.#letters.count,
       waitingLosses: this.#ledger.waitingCount,
     };
   }
@@ -92,7 +160,8 @@ export class SqliteLog {
       const rows = blocks.map(({ source, messageCount, bytes }) => {
         const firstSeq = endSeq;
         endSeq += messageCount;
-        return { firstSeq, messageCount, source, bytes: packBlock(bytes) };
+        const place = { firstSeq, messageCount, source };
+        return { ...place, bytes: packBlock(bytes, place) };
       });
       this.#db
         .transaction(() => {
@@ -104,19 +173,28 @@ export class SqliteLog {
         this.#recent.add({ ...row, bytes: bytes.length });
         this.#appendedBytes += bytes.length;
       }
+      this.#writeMark();
       return rows.map(({ firstSeq }) => firstSeq);
     });
   }
 
-  read(fromSeq: number, bytesMax: number): StoredBlock[] {
+  /** What is damaged is passed over: see `takeSetAside`. */
+  read(fromSeq: number, bytesMax: number, clockBoot = Number.POSITIVE_INFINITY): StoredBlock[] {
     return asFailures(() => {
       const blocks: StoredBlock[] = [];
       let bytes = 0;
       let seq = fromSeq;
       while (blocks.length === 0 || bytes < bytesMax) {
-        const packed = this.#statements.readBlock.get({ fromSeq: seq }) as StoredBlock | undefined;
-        if (!packed) break;
-        const block = { ...packed, bytes: unpackBlock(packed.bytes) };
+        const row = this.#statements.readBlock.get({ fromSeq: seq }) as PackedRow | undefined;
+        this.#requireNoGap({ firstSeq: seq, endSeq: row?.firstSeq ?? this.#endSeq });
+        if (!row) break;
+        const unpacked = tryOpenBlock(row);
+        if (typeof unpacked === 'string') {
+          seq = this.#setBlockAside(row, unpacked);
+          continue;
+        }
+        const arrival = this.#boots.arrivalOf(readBlockClock(unpacked), clockBoot);
+        const block = { ...row, bytes: unpacked, arrival };
         blocks.push(block);
         bytes += block.bytes.length;
         seq = block.firstSeq + block.messageCount;
@@ -125,180 +203,190 @@ export class SqliteLog {
     });
   }
 
-  stage({ shipments, deadLetters, nextSeq, backlog, aggregates, lastLossId, nowMs }: StageRequest): Staged {
-    const { insertOutbox, setLane, insertDeadLetter } = this.#statements;
+  /** The ledger rows of damaged blocks that were passed over since the last call. */
+  takeSetAside(): Loss[] {
+    const losses = this.#setAside;
+    this.#setAside = [];
+    return losses;
+  }
+
+  beginBoot(id: string): BootState {
+    const known = this.#boots.find(id);
+    if (known) return known;
+    const oldestSeq = this.#position.blockFrom(0) ?? this.#endSeq;
+    this.#transact(() => this.#boots.add(id, this.#endSeq, oldestSeq));
+    const begun = this.#boots.find(id);
+    assert(begun, 'the boot was just written');
+    return begun;
+  }
+
+  trustBoot(trust: BootTrust): void {
+    this.#transact(() => this.#boots.trust(trust));
+    this.#boots.noteKnown();
+    this.#sizer.forget();
+  }
+
+  stage(request: StageRequest): Staged {
+    const { shipments, deadLetters, nextSeq, backlog, lastLossId, losses = [], trustedMs, nowMs } = request;
+    const clockBoot = this.#boots.knownBoot;
     return this.#transact(() => {
-      const entries = shipments.map((shipment) => {
-        const { lane, database, table, seq } = shipment;
-        setLane.run(lane, database, table, seq + 1);
-        return { ...shipment, id: Number(insertOutbox.run(shipment).lastInsertRowid) };
-      });
+      const entries = shipments.map((shipment) => this.#outbox.add(shipment, clockBoot));
       const lossesEntry = entries.at(-1);
       if (lastLossId !== undefined && lossesEntry) this.#ledger.ship(lastLossId, lossesEntry.id);
-      for (const letter of deadLetters) insertDeadLetter.run(boundedLetter(letter));
-      this.#ledger.add(lossesOfDeadLetters(deadLetters, nowMs));
-      const deadLettersDropped = this.#dropDeadLetters(nowMs);
-      const position = this.#moveTo(nextSeq);
-      if (backlog) this.#setBacklog(backlog);
-      if (aggregates) this.#setAggregates(aggregates);
+      this.#ledger.add(losses);
+      const deadLettersDropped = this.#letters.add(deadLetters, nowMs);
+      // First: gaps that lie in it must not be forgotten.
+      if (backlog) this.#position.setBacklog(backlog);
+      const position = this.#position.moveTo(nextSeq, this.#endSeq);
+      if (request.aggregates) this.#aggregates.write(request.aggregates);
+      if (trustedMs !== undefined) this.#boots.noteTrustedMs(trustedMs);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
   }
 
-  replace({ id, file, rowCount, bytes }: OutboxEntry): void {
-    asFailures(() => this.#statements.replaceOutbox.run({ id, file, rowCount, bytes }));
+  replace({ id, file, rowCount, bytes }: OutboxEntry, losses: readonly Loss[] = []): void {
+    this.#transact(() => {
+      this.#statements.replaceOutbox.run({ id, file, rowCount, bytes });
+      this.#ledger.add(losses);
+    });
   }
 
   confirm(outboxId: number): void {
     this.#transact(() => {
       this.#statements.deleteOutbox.run(outboxId);
       this.#ledger.confirm(outboxId);
-      this.#deleteBlocks();
+      this.#position.deleteBlocks(this.#recent.firstSeq ?? this.#endSeq);
     });
   }
 
   releaseRecent(): void {
     this.#recent.clear();
-    this.#transact(() => this.#deleteBlocks());
+    this.#transact(() => {
+      this.#position.deleteBlocks(this.#endSeq);
+    });
   }
 
   evict({ blocks, losses }: EvictRequest): void {
-    const { replaceBlock, deleteBlock, position } = this.#statements;
+    const { replaceBlock, deleteBlock, blockPlace } = this.#statements;
     this.#transact(() => {
       for (const { firstSeq, bytes } of blocks) {
-        assert(this.#isWaiting(firstSeq), 'what is in a shipment is not evicted');
-        if (bytes) replaceBlock.run({ firstSeq, bytes: packBlock(bytes) });
-        else deleteBlock.run(firstSeq);
+        assert(this.#position.isWaiting(firstSeq), 'what is in a shipment is not evicted');
+        const place = blockPlace.get(firstSeq) as BlockPlace | undefined;
+        if (!place) continue;
+        if (bytes) replaceBlock.run({ firstSeq, bytes: packBlock(bytes, place) });
+        else {
+          deleteBlock.run(firstSeq);
+          this.#gaps.add({ firstSeq, endSeq: firstSeq + place.messageCount });
+        }
       }
       this.#ledger.add(losses);
-      this.#moveTo((position.get() as { next_seq: number }).next_seq);
+      this.#position.moveTo(this.#position.reached.nextSeq, this.#endSeq);
     });
   }
 
   waitingLosses(): LedgerRow[] {
-    return this.#ledger.waiting();
+    return asFailures(() => this.#ledger.waiting());
+  }
+
+  /** The ledger rows of a shipment. */
+  shippedLosses(outboxId: number): LedgerRow[] {
+    return asFailures(() => this.#ledger.shipped(outboxId));
   }
 
   losses(): LossFacts {
-    return { totals: this.#ledger.totals(), waitingRows: this.#ledger.waitingCount };
+    return asFailures(() => ({ totals: this.#ledger.totals(), waitingRows: this.#ledger.waitingCount }));
   }
 
   deadLetters(limit: number): DeadLetter[] {
-    return this.#statements.readDeadLetters.all(limit) as DeadLetter[];
+    return asFailures(() => this.#letters.newest(limit));
   }
 
   sizes(waitingFromSeq: number): LogSizes {
-    const { oldestBlock, pageSize, pageCount, freePages } = this.#statements;
-    const number = (statement: Database.Statement) => statement.pluck().get() as number;
-    const pageBytes = number(pageSize);
-    const free = number(freePages);
-    return {
-      oldestSeq: (oldestBlock.pluck().get() as number | null) ?? this.#endSeq,
-      endSeq: this.#endSeq,
-      bytes: fileBytes(this.#path) + fileBytes(`${this.#path}-wal`),
-      usedBytes: (number(pageCount) - free) * pageBytes,
-      reusableBytes: free * pageBytes,
+    return asFailures(() => ({
+      ...this.#sizer.read(waitingFromSeq, this.#endSeq),
       appendedBytes: this.#appendedBytes,
-      oldestWaitingMs: this.#readOldestWaitingMs(waitingFromSeq),
-    };
+    }));
+  }
+
+  subscribed(session: string): string[] {
+    const read = () => this.#statements.readMeta.pluck().get(subscribedKey(session));
+    const value = asFailures(read) as string | undefined;
+    return value === undefined ? [] : (JSON.parse(value) as string[]);
+  }
+
+  setSubscribed(session: string, filters: readonly string[]): void {
+    this.#transact(() => {
+      this.#statements.writeMeta.run(subscribedKey(session), JSON.stringify(filters));
+    });
   }
 
   close(): void {
-    this.#db.close();
+    this.#mark.close();
+    asFailures(() => this.#db.close());
   }
 
   #transact<T>(work: () => T): T {
-    return asFailures(() => this.#db.transaction(work).immediate());
+    return asFailures(() => {
+      const sealed = () => {
+        const done = work();
+        this.#seal.renew();
+        return done;
+      };
+      const result = this.#db.transaction(sealed).immediate();
+      this.#position.recall();
+      this.#writeMark();
+      return result;
+    });
   }
 
-  /** Those that nothing needs any more. */
-  #deleteBlocks(): void {
-    const { position, backlog, stagedRanges, openRanges, deleteBlocks } = this.#statements;
-    const { next_seq } = position.get() as { next_seq: number };
-    const kept = [backlog, stagedRanges, openRanges].flatMap((ranges) => ranges.all() as LogRange[]);
-    const below = Math.min(this.#recent.firstSeq ?? this.#endSeq, next_seq);
-    for (const gap of planDeletable(kept, below)) deleteBlocks.run(gap);
+  #writeMark(): void {
+    this.#mark.write({ ...this.#position.reached, agent: this.#agent, endSeq: this.#endSeq });
   }
 
-  /** To the first message from `seq` on that is there. The end is remembered: when all blocks are gone, numbers go on. */
-  #moveTo(seq: number): number {
-    const nextSeq = Math.max(seq, this.#blockFrom(seq) ?? this.#endSeq);
-    this.#statements.setPosition.run({ nextSeq, endSeq: this.#endSeq });
-    return nextSeq;
+  /** What is in no shipment is in a block or in a known gap. */
+  #requireNoGap(range: SeqRange): void {
+    const [missing] = this.#position
+      .waitingWithin(range)
+      .flatMap((waiting) => this.#gaps.unexplained(waiting));
+    if (!missing) return;
+    throw new Failure(
+      'log_corrupt',
+      `the edge database: messages ${missing.firstSeq} to ${missing.endSeq - 1} are missing`,
+    );
   }
 
-  #setBacklog(ranges: readonly LogRange[]): void {
-    this.#statements.clearBacklog.run();
-    for (const range of ranges) this.#statements.insertBacklog.run(range);
-  }
-
-  #setAggregates({ closedMs, openRanges }: AggregateState): void {
-    const { setClosedMs, clearOpenRanges, insertOpenRange } = this.#statements;
-    for (const [key, ms] of closedMs) setClosedMs.run({ key, closedMs: ms });
-    clearOpenRanges.run();
-    for (const { firstSeq, endSeq } of openRanges) insertOpenRange.run({ firstSeq, endSeq });
-  }
-
-  #readAggregates(): AggregateState {
-    const { closedMs, openRanges } = this.#statements;
-    const rows = closedMs.all() as { key: string; closedMs: number }[];
-    return {
-      closedMs: new Map(rows.map((row) => [row.key, row.closedMs])),
-      openRanges: openRanges.all() as LogRange[],
-    };
-  }
-
-  #isWaiting(firstSeq: number): boolean {
-    const { position, backlogAt } = this.#statements;
-    const { next_seq } = position.get() as { next_seq: number };
-    return firstSeq >= next_seq || backlogAt.get({ seq: firstSeq }) !== undefined;
-  }
-
-  #blockFrom(seq: number): number | undefined {
-    return this.#statements.blockFrom.pluck().get({ seq }) as number | undefined;
-  }
-
-  #readOldestWaitingMs(fromSeq: number): number | undefined {
-    const firstSeq = this.#blockFrom(fromSeq);
-    if (firstSeq === undefined) return undefined;
-    if (this.#oldestWaiting?.firstSeq !== firstSeq) {
-      const bytes = this.#statements.blockBytes.pluck().get(firstSeq) as Uint8Array;
-      this.#oldestWaiting = { firstSeq, arrivedMs: firstArrivalMs(bytes) };
-    }
-    return this.#oldestWaiting.arrivedMs;
-  }
-
-  #dropDeadLetters(whenMs: number): number {
-    const { deadLetters, oldestDeadLetters, dropOldestDeadLetters } = this.#statements;
-    const { count, bytes } = deadLetters.get() as { count: number; bytes: number };
-    if (count <= deadLettersMax && bytes <= this.#bounds.deadLetterBytesMax) return 0;
-    // A tenth at a time, so that a flood does not pay for this with every window.
-    const surplus = Math.max(count - deadLettersMax, 0) + Math.ceil(deadLettersMax / 10);
-    this.#ledger.add(oldestDeadLetters.all({ whenMs, count: surplus }) as Loss[]);
-    return dropOldestDeadLetters.run(surplus).changes;
+  /**
+   * Keeps the bytes of a damaged block, and in one transaction deletes it, moves the position over it, and writes the loss
+   * down: of its messages that are in no shipment. Returns where the log goes on.
+   */
+  #setBlockAside(row: PackedRow, why: string): number {
+    const { firstSeq, bytes } = row;
+    const { blockBehind, block, readBlock, deleteBlock } = this.#statements;
+    // Not by its own count, which may be what is damaged.
+    const endSeq = (blockBehind.pluck().get(firstSeq) as number | null) ?? this.#endSeq;
+    const whenMs = systemClock.nowMs();
+    new SetAsideFolder(this.#path).keepBytes(`block-${firstSeq}-${whenMs}.bin`, bytes);
+    this.#transact(() => {
+      const waiting = this.#position.waitingWithin({ firstSeq, endSeq });
+      const unshipped = waiting.flatMap((range) => this.#gaps.unexplained(range));
+      const loss = lossOfBlock({
+        ...{ row, why, whenMs, unshipped },
+        before: readBlock.get({ fromSeq: firstSeq - 1 }) as PackedRow | undefined,
+        behind: block.get(endSeq) as PackedRow | undefined,
+      });
+      if (loss) {
+        this.#ledger.add([loss]);
+        this.#setAside.push(loss);
+      }
+      deleteBlock.run(firstSeq);
+      for (const range of waiting) this.#gaps.add(range);
+      this.#position.moveTo(this.#position.reached.nextSeq, this.#endSeq);
+    });
+    return endSeq;
   }
 }
 
-function boundedLetter(letter: DeadLetter): DeadLetter {
-  if (letter.payload.length <= deadLetterPayloadBytesMax) return letter;
-  return {
-    ...letter,
-    payload: letter.payload.subarray(0, deadLetterPayloadBytesMax),
-    reason: `${letter.reason} (payload of ${letter.payload.length} bytes cut to ${deadLetterPayloadBytesMax})`,
-  };
-}
-
-/** Undefined where the block is damaged: whoever needs its messages says so. */
-function firstArrivalMs(packed: Uint8Array): number | undefined {
-  try {
-    const [message] = readBlock(unpackBlock(packed));
-    return message?.arrivedMs;
-  } catch (error) {
-    if (isFailure(error, 'log_corrupt')) return undefined;
-    throw error;
-  }
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** In table `meta`, one row for each session there ever was: a few. */
+function subscribedKey(session: string): string {
+  return `subscribed ${session}`;
 }

@@ -2,14 +2,19 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { messageOf, Failure } from '@varve/common/errors.js';
+import { isFailure, messageOf, Failure } from '@varve/common/errors.js';
 import { WorkerCaller } from '../worker-call.js';
+import type { BootState } from './boots.js';
 import type { DeadLetter, EdgeLog, LogSizes, LogState, Staged, StoredBlock } from './edge-log.js';
-import type { LedgerRow, LossFacts } from './loss.js';
+import type { LedgerRow, Loss, LossFacts } from './loss.js';
+import type { SalvageReport } from './salvage.js';
 import type { LogBounds, SqliteLogOptions } from './sqlite-log.js';
 
 /** Blocks lie outside of V8's heap: what it holds itself is small, and is collected before it grows. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+
+/** In `data_dir`. */
+export const databaseFile = 'edge.sqlite';
 
 export interface EdgeLogOptions {
   readonly dataDir: string;
@@ -17,25 +22,75 @@ export interface EdgeLogOptions {
   readonly newEpoch: string;
   /** As in `SqliteLogOptions`. */
   readonly bounds?: LogBounds;
+  /** Damage that was found while it was open before: it is salvaged first. */
+  readonly damage?: string | undefined;
+  readonly onDamage?: DamageListener;
 }
 
-/** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid` */
-export async function startEdgeLog({ dataDir, ...options }: EdgeLogOptions): Promise<EdgeLog> {
-  await makeDirectory(dataDir);
-  const workerData: SqliteLogOptions = { path: join(dataDir, 'edge.sqlite'), ...options };
+/** Hears of damage, to tell people. */
+export interface DamageListener {
+  /** A salvage begins: with a large database it takes minutes. */
+  readonly onSalvage: (why: string) => void;
+  readonly onSalvaged: (report: SalvageReport) => void;
+  /** Damaged blocks were passed over; the ledger has them. */
+  readonly onSetAside: (losses: readonly Loss[]) => void;
+}
+
+const silent: DamageListener = {
+  onSalvage: () => undefined,
+  onSalvaged: () => undefined,
+  onSetAside: () => undefined,
+};
+
+/**
+ * Salvages a damaged database first, once.
+ * @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full`, `config_invalid`
+ */
+export async function startEdgeLog(options: EdgeLogOptions): Promise<EdgeLog> {
+  const { dataDir, damage, onDamage = silent, ...rest } = options;
+  await makeDataDir(dataDir);
+  const workerData: SqliteLogOptions = { path: join(dataDir, databaseFile), ...rest };
   const thread = new WorkerCaller(
     new Worker(new URL('./log-worker.js', import.meta.url), { workerData, resourceLimits }),
   );
+  const salvage = async (why: string): Promise<LogState> => {
+    onDamage.onSalvage(why);
+    onDamage.onSalvaged((await thread.call('salvage', [why])) as SalvageReport);
+    return (await thread.call('open', []).catch((error: unknown) => {
+      throw isFailure(error, 'log_corrupt') ? stillDamaged(workerData.path, error) : error;
+    })) as LogState;
+  };
   try {
-    const opened = (await thread.call('open', [])) as LogState;
-    return callerLog(thread, opened);
+    const opened = damage === undefined ? await openOr(thread, salvage) : await salvage(damage);
+    return callerLog(thread, opened, onDamage);
   } catch (error) {
     await thread.terminate();
     throw error;
   }
 }
 
-function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
+async function openOr(thread: WorkerCaller, salvage: (why: string) => Promise<LogState>): Promise<LogState> {
+  try {
+    return (await thread.call('open', [])) as LogState;
+  } catch (error) {
+    if (isFailure(error, 'log_corrupt')) return salvage(error.message);
+    throw error;
+  }
+}
+
+/** The disk damages what is written to it: trying again and again would only wear it out. */
+export function stillDamaged(path: string, cause: Failure): Failure {
+  return new Failure(
+    'log_corrupt',
+    `${path} is damaged again right after it was salvaged: ${cause.message}`,
+    {
+      cause,
+      hint: 'check the disk (dmesg, smartctl), then run "varve-edge doctor --repair --config edge.yaml"; what was found damaged is in data_dir/set-aside',
+    },
+  );
+}
+
+function callerLog(thread: WorkerCaller, opened: LogState, { onSetAside }: DamageListener): EdgeLog {
   return {
     opened,
     append: (blocks) =>
@@ -44,9 +99,19 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
         [blocks],
         blocks.map(({ bytes }) => bytes.buffer),
       ) as Promise<number[]>,
-    read: (fromSeq, bytesMax) => thread.call('read', [fromSeq, bytesMax]) as Promise<StoredBlock[]>,
+    async read(fromSeq, bytesMax, clockBoot) {
+      const { blocks, setAside } = (await thread.call('read', [fromSeq, bytesMax, clockBoot])) as {
+        blocks: StoredBlock[];
+        setAside: Loss[];
+      };
+      if (setAside.length > 0) onSetAside(setAside);
+      return blocks;
+    },
+    beginBoot: (id) => thread.call('beginBoot', [id]) as Promise<BootState>,
+    trustBoot: (trust) => thread.call('trustBoot', [trust]) as Promise<void>,
     stage: (request) => thread.call('stage', [request]) as Promise<Staged>,
-    replace: (entry) => thread.call('replace', [entry]) as Promise<void>,
+    replace: (entry, losses) => thread.call('replace', [entry, losses]) as Promise<void>,
+    shippedLosses: (outboxId) => thread.call('shippedLosses', [outboxId]) as Promise<LedgerRow[]>,
     confirm: (outboxId) => thread.call('confirm', [outboxId]) as Promise<void>,
     evict: (request) => thread.call('evict', [request]) as Promise<void>,
     releaseRecent: () => thread.call('releaseRecent', []) as Promise<void>,
@@ -54,14 +119,20 @@ function callerLog(thread: WorkerCaller, opened: LogState): EdgeLog {
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
     sizes: (waitingFromSeq) => thread.call('sizes', [waitingFromSeq]) as Promise<LogSizes>,
+    subscribed: (session) => thread.call('subscribed', [session]) as Promise<string[]>,
+    setSubscribed: (session, filters) => thread.call('setSubscribed', [session, filters]) as Promise<void>,
     async close() {
-      await thread.call('close', []);
-      await thread.terminate();
+      try {
+        await thread.call('close', []);
+      } finally {
+        await thread.terminate();
+      }
     },
   };
 }
 
-async function makeDirectory(path: string): Promise<void> {
+/** If it is not there yet. @throws Failure `config_invalid` */
+export async function makeDataDir(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {

@@ -4,12 +4,11 @@
  * A file is written before its row, and deleted after it: a file without a row is what a crash left, and is removed at the
  * start. A row whose file is gone or has another size is what a bad disk left: `remakeShipment` makes it again. Bounded: while it is full no window closes, and messages wait in the log, which is where the room is.
  */
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemCodeOf } from '@varve/common/errors.js';
-import { fileFailure } from '@varve/common/store/file-failure.js';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
-import { liveLane, type ShippingLane } from './plan-lanes.js';
+import type { Loss } from '../log/loss.js';
+import { outboxFiles, type OutboxFiles } from './outbox-files.js';
+import { countMessages, joinRanges, liveLane, type ShippingLane } from './plan-lanes.js';
 
 const shipmentsMax = 128;
 /** Of the live lane, where it goes first. */
@@ -21,12 +20,20 @@ export class Outbox {
   readonly #directory: string;
   readonly #log: OutboxLog;
   readonly #bytesMax: number;
+  readonly #files: OutboxFiles;
   #entries: readonly OutboxEntry[];
 
-  private constructor(directory: string, log: OutboxLog, bytesMax: number, entries: readonly OutboxEntry[]) {
+  private constructor(
+    directory: string,
+    log: OutboxLog,
+    bytesMax: number,
+    files: OutboxFiles,
+    entries: readonly OutboxEntry[],
+  ) {
     this.#directory = directory;
     this.#log = log;
     this.#bytesMax = bytesMax;
+    this.#files = files;
     this.#entries = entries;
   }
 
@@ -34,13 +41,14 @@ export class Outbox {
     dataDir: string,
     log: OutboxLog & Pick<EdgeLog, 'opened'>,
     bytesMax: number,
+    files: OutboxFiles = outboxFiles,
   ): Promise<Outbox> {
     const directory = join(dataDir, 'outbox');
-    await mkdir(directory, { recursive: true });
     const entries = log.opened.outbox;
     const known = new Set(entries.map(({ file }) => file));
-    for (const file of await readdir(directory)) if (!known.has(file)) await rm(join(directory, file));
-    return new Outbox(directory, log, bytesMax, entries);
+    for (const file of await files.list(directory))
+      if (!known.has(file)) await files.remove(join(directory, file));
+    return new Outbox(directory, log, bytesMax, files, entries);
   }
 
   /** In the order of staging. */
@@ -72,32 +80,27 @@ export class Outbox {
 
   /** Removes files that never got a row. */
   async discard(shipments: readonly StagedShipment[]): Promise<void> {
-    for (const { file } of shipments) await rm(this.pathOf(file), { force: true });
+    for (const { file } of shipments) await this.#files.remove(this.pathOf(file));
   }
 
   /** Whether the shipment's file is there, with as many bytes as it was given. */
   async hasWhole({ file, bytes }: OutboxEntry): Promise<boolean> {
-    try {
-      return (await stat(this.pathOf(file))).size === bytes;
-    } catch (error) {
-      if (systemCodeOf(error) === 'ENOENT') return false;
-      throw fileFailure(error, `look at ${this.pathOf(file)}`);
-    }
+    return (await this.#files.sizeOf(this.pathOf(file))) === bytes;
   }
 
   /** `entry` is one of `entries` with another file: takes the row over to it, then removes the old file. */
-  async replace(entry: OutboxEntry): Promise<void> {
+  async replace(entry: OutboxEntry, losses: readonly Loss[] = []): Promise<void> {
     const before = this.#entries.find(({ id }) => id === entry.id);
-    await this.#log.replace(entry);
+    await this.#log.replace(entry, losses);
     this.#entries = this.#entries.map((other) => (other.id === entry.id ? entry : other));
-    if (before) await rm(this.pathOf(before.file), { force: true });
+    if (before) await this.#files.remove(this.pathOf(before.file));
   }
 
   /** The store has it: forgets the row, then the file. */
   async confirm(entry: OutboxEntry): Promise<void> {
     await this.#log.confirm(entry.id);
     this.#entries = this.#entries.filter(({ id }) => id !== entry.id);
-    await rm(this.pathOf(entry.file), { force: true });
+    await this.#files.remove(this.pathOf(entry.file));
   }
 }
 
@@ -122,10 +125,13 @@ function countBytes(entries: readonly OutboxEntry[]): number {
   return entries.reduce((sum, entry) => sum + entry.bytes, 0);
 }
 
-/** Shipments of one window, one for each table, are made of the same messages. */
+/** Shipments of one window are made of the same messages, and partials of older ones, too. */
 function countStaged(entries: readonly OutboxEntry[]): number {
-  const windows = new Map(entries.map(({ firstLogSeq, lastLogSeq }) => [firstLogSeq, lastLogSeq]));
-  return [...windows].reduce((sum, [firstSeq, lastSeq]) => sum + lastSeq - firstSeq + 1, 0);
+  const ranges = entries.map(({ firstLogSeq, lastLogSeq }) => ({
+    firstSeq: firstLogSeq,
+    endSeq: lastLogSeq + 1,
+  }));
+  return countMessages(joinRanges(ranges));
 }
 
 /**

@@ -1,13 +1,12 @@
 /**
- * Two lanes and one log: after an outage the newest messages are shipped first, and wherever the agent is killed every
- * message is in one shipment of one lane.
+ * Two lanes and one log: after an outage the newest messages are shipped first. That every message is in one shipment of one
+ * lane, wherever the agent is killed, is for `test/simulation.test.ts`.
  */
 import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { systemClock, type Clock } from '@varve/common/clock.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
@@ -47,13 +46,12 @@ interface Shipped {
 
 interface Round {
   readonly isStoreThere: boolean;
-  readonly stepsUntilKilled?: number;
   readonly everyMs?: number;
   /** Absent: the pump is stopped when it waits. */
   readonly clock?: Clock;
 }
 
-/** An agent's log, pump and outbox, which can be killed and started again on the same folder. */
+/** An agent's log, pump and outbox, which can be started again on the same folder. */
 class Gateway {
   readonly directory = mkdtempSync(join(tmpdir(), 'varve-lanes-'));
   /** What the store has, in order of arrival. */
@@ -61,14 +59,9 @@ class Gateway {
   readonly #files = new Map<string, Shipped>();
   #nextValue = 0;
   #log = this.#openLog();
-  #stepsLeft = Infinity;
 
   get log(): SqliteLog {
     return this.#log;
-  }
-
-  get messageCount(): number {
-    return this.#nextValue;
   }
 
   receive(count: number, { arrivedMs }: { readonly arrivedMs: number }): void {
@@ -81,8 +74,7 @@ class Gateway {
   }
 
   /** One life: pumps, and uploads where the store is there, until nothing is left to do or it is killed. */
-  async live({ isStoreThere, stepsUntilKilled = Infinity, everyMs = 0, clock }: Round): Promise<void> {
-    this.#stepsLeft = stepsUntilKilled;
+  async live({ isStoreThere, everyMs = 0, clock }: Round): Promise<void> {
     try {
       const outbox = await Outbox.open(this.directory, this.#edgeLog(), 1e9);
       let stop = new AbortController();
@@ -133,45 +125,36 @@ class Gateway {
     if (!entry) return false;
     const shipped = this.#files.get(entry.file);
     assert(shipped);
-    this.#step();
     this.store.push(shipped);
     await outbox.confirm(entry);
     return true;
   }
 
   #encode(columns: BatchColumns, { lane }: ShipmentMetadata, path: string): Promise<number> {
-    this.#step();
     writeFileSync(path, 'x');
     const values = [...(columns.fields[0]?.values ?? [])];
     this.#files.set(path.slice(path.lastIndexOf('/') + 1), { lane, values });
     return Promise.resolve(1);
   }
 
-  /** The log as the agent sees it, which may be killed before every call and after every change. */
+  /** The log as the agent sees it: its answers take a while. */
   #edgeLog(): Pick<EdgeLog, 'opened' | 'read' | 'sizes' | 'stage' | 'confirm' | 'replace' | 'waitingLosses'> {
-    const step =
+    const later =
       <Args extends unknown[], Result>(work: (...args: Args) => Result) =>
       async (...args: Args): Promise<Result> => {
         await Promise.resolve();
-        this.#step();
-        const result = work(...args);
-        this.#step();
-        return result;
+        return work(...args);
       };
     return {
       opened: this.#log.state(),
       // Block by block, so that a log has many windows.
-      read: step((fromSeq: number) => this.#log.read(fromSeq, 1)),
-      sizes: step((seq: number) => this.#log.sizes(seq)),
-      waitingLosses: step(() => this.#log.waitingLosses()),
-      stage: step((request: Parameters<EdgeLog['stage']>[0]) => this.#log.stage(request)),
-      confirm: step((id: number) => this.#log.confirm(id)),
-      replace: step((entry: Parameters<EdgeLog['replace']>[0]) => this.#log.replace(entry)),
+      read: later((fromSeq: number) => this.#log.read(fromSeq, 1)),
+      sizes: later((seq: number) => this.#log.sizes(seq)),
+      waitingLosses: later(() => this.#log.waitingLosses()),
+      stage: later((request: Parameters<EdgeLog['stage']>[0]) => this.#log.stage(request)),
+      confirm: later((id: number) => this.#log.confirm(id)),
+      replace: later((entry: Parameters<EdgeLog['replace']>[0]) => this.#log.replace(entry)),
     };
-  }
-
-  #step(): void {
-    if (this.#stepsLeft-- <= 0) throw new Killed();
   }
 }
 
@@ -238,46 +221,3 @@ test('a window that becomes due between two looks at the clock is not left waiti
     gateway.close();
   }
 });
-
-const rounds = fc.array(
-  fc.record({
-    messages: fc.integer({ min: 0, max: 100 }),
-    isOld: fc.boolean(),
-    isStoreThere: fc.boolean(),
-    stepsUntilKilled: fc.integer({ min: 0, max: 120 }),
-  }),
-  { maxLength: 12 },
-);
-
-test('killed at any step, in any order of outages: every message once, each lane in order', async () => {
-  await fc.assert(
-    fc.asyncProperty(rounds, async (schedule) => {
-      const gateway = new Gateway();
-      try {
-        for (const { messages, isOld, ...round } of schedule) {
-          for (let left = messages; left > 0; left -= 7)
-            gateway.receive(Math.min(left, 7), isOld ? old : now());
-          await gateway.live(round);
-        }
-        await gateway.live({ isStoreThere: true });
-        requireOnceInOrder(gateway);
-      } finally {
-        gateway.close();
-      }
-    }),
-    { numRuns: 60 },
-  );
-});
-
-/** A shipment that was put and not confirmed is put again: to the same key, where it changes nothing. */
-function requireOnceInOrder({ store, messageCount }: Gateway): void {
-  const unique = [...new Set(store)];
-  const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b);
-  const all = unique.flatMap(({ values }) => values);
-  assert.deepEqual(
-    ascending(all),
-    Array.from({ length: messageCount }, (_, index) => index),
-  );
-  for (const lane of ['live', 'backlog'])
-    assert.deepEqual(valuesOf(unique, lane), ascending(valuesOf(unique, lane)));
-}

@@ -9,12 +9,16 @@
  * one that drains the ranges the live one jumped over. Both positions move in the same transaction as the shipments, so
  * every message is in one shipment of one lane, wherever it is killed.
  *
+ * When the clock comes to be trusted (`clock-trust/`), both windows are let go and read again: no shipment is made half
+ * before and half after that.
+ *
  * Rows of the loss ledger and windows of aggregates go with the live window that closes next; without messages they make a
  * window of their own.
  */
 import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Router } from '../decode/router.js';
 import type { EdgeLog, LogRange } from '../log/edge-log.js';
+import { Trouble } from '../trouble.js';
 import { Turns } from '../turns.js';
 import { Wakeup } from '../wakeup.js';
 import { LaneReader } from './lane-reader.js';
@@ -55,6 +59,7 @@ export class Pump {
   readonly #backlog: LaneReader;
   /** Of the backlog; what the log holds, and what was jumped over since. */
   #ranges: readonly LogRange[];
+  readonly #trouble = new Trouble();
   #isAtEnd = false;
 
   constructor(options: PumpOptions) {
@@ -62,9 +67,9 @@ export class Pump {
     this.#wakeup = new Wakeup(options.clock);
     this.#stager = new Stager(options);
     const { nextSeq, backlog } = options.log.opened;
-    this.#live = new LaneReader(liveLane, nextSeq);
+    this.#live = new LaneReader(liveLane, nextSeq, options.arrivals);
     this.#ranges = backlog;
-    this.#backlog = new LaneReader(backlogLane, backlog[0]?.firstSeq ?? nextSeq);
+    this.#backlog = new LaneReader(backlogLane, backlog[0]?.firstSeq ?? nextSeq, options.arrivals);
   }
 
   /** There may be more to read, or more room in the outbox. */
@@ -103,6 +108,11 @@ export class Pump {
     return this.backlogMessages + endSeq - this.#live.unstagedSeq;
   }
 
+  /** Messages that wait for a trusted clock, of a log that ends at `endSeq`; or are behind one that does. */
+  heldMessages(endSeq: number): number {
+    return this.#live.isHeld ? endSeq - this.#live.nextSeq : 0;
+  }
+
   /** The last look at the log found nothing new, and nothing is left of the backlog. */
   get isAtEnd(): boolean {
     return this.#isAtEnd && this.#ranges.length === 0;
@@ -116,10 +126,11 @@ export class Pump {
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
         if (isFailure(error, 'disk_full')) this.#options.onDiskFull(error.message);
-        this.#options.logger.error(
-          { err: error, hint: error.hint },
-          'no shipments can be made; trying again',
-        );
+        if (this.#trouble.begins(error))
+          this.#options.logger.error(
+            { err: error, hint: error.hint },
+            'no shipments can be made; trying again',
+          );
         this.#startOver();
         await this.#options.clock.sleep(retryMs, signal);
       }
@@ -128,6 +139,7 @@ export class Pump {
 
   /** One thing: the live lane's, if there is one to do. */
   async #step(signal: AbortSignal): Promise<void> {
+    if (await this.#options.arrivals?.settle()) this.#startOver();
     if ((await this.#stepLive()) || (await this.#stepBacklog())) return;
     const { policy, clock } = this.#options;
     const dueInMs = this.#live.window?.dueInMs(clock.monotonicMs(), policy);
@@ -156,7 +168,7 @@ export class Pump {
       return true;
     }
     const isRead = takesMore && (await this.#reading.run(() => this.#readLive()));
-    this.#isAtEnd = takesMore && !isRead;
+    this.#isAtEnd = takesMore && !isRead && !this.#live.isHeld;
     if (isRead || this.#live.window || this.#stager.dueInMs !== 0) return isRead;
     this.#live.passTo(this.#live.nextSeq, clock.monotonicMs());
     return true;
@@ -164,9 +176,9 @@ export class Pump {
 
   async #readLive(): Promise<boolean> {
     const { log, router, clock } = this.#options;
+    if (this.#live.isHeld) return false;
     const blocks = await log.read(this.#live.nextSeq, readBytesMax);
-    if (blocks.length > 0) this.#live.take(blocks, router, clock.monotonicMs());
-    return blocks.length > 0;
+    return blocks.length > 0 && this.#live.take(blocks, router, clock.monotonicMs());
   }
 
   #shouldJump(isWindowStuck: boolean): boolean {
@@ -202,16 +214,17 @@ export class Pump {
       await this.#close(this.#backlog, window);
       return true;
     }
-    await this.#reading.run(() => this.#readBacklog(range));
-    return true;
+    return this.#reading.run(() => this.#readBacklog(range));
   }
 
-  async #readBacklog({ endSeq }: LogRange): Promise<void> {
+  async #readBacklog({ endSeq }: LogRange): Promise<boolean> {
     const { log, router, clock } = this.#options;
+    if (this.#backlog.isHeld) return false;
     const blocks = await log.read(this.#backlog.nextSeq, readBytesMax);
     const nowMs = clock.monotonicMs();
-    if (blocks.length > 0) this.#backlog.take(blocks, router, nowMs, endSeq);
-    else this.#backlog.passTo(endSeq, nowMs);
+    if (blocks.length > 0) return this.#backlog.take(blocks, router, nowMs, endSeq);
+    this.#backlog.passTo(endSeq, nowMs);
+    return true;
   }
 
   async #close(reader: LaneReader, window: Window): Promise<void> {
@@ -220,6 +233,7 @@ export class Pump {
       nextSeq: isLive ? reader.nextSeq : this.#live.unstagedSeq,
       backlog: isLive ? this.#ranges : advanceRanges(this.#ranges, reader.nextSeq),
     });
+    if (this.#trouble.ends()) this.#options.logger.info('shipments are made again');
     reader.closeWindow();
     if (isLive) reader.goTo(Math.max(reader.nextSeq, nextSeq));
     else this.#advanceBacklog();

@@ -2,41 +2,57 @@
  * A shipment whose file is gone or not whole, made again: its number is taken, so its lane goes on only with a file.
  *
  * Blocks stay in the log until the store has what was made of them, so as a rule the same messages make the same rows
- * again. What the log has no more is counted in the file's metadata (`varve.lost_rows`); in the worst case the file is
- * empty and says just that. If an upload of the first file had landed after all, the key is taken and nothing changes.
+ * again: what was learned of the clock since then is left out (`clockBoot`). What the log has no more is counted in the file's metadata (`varve.lost_rows`) and in the ledger; in the worst case
+ * the file is empty and says just that. A shipment of ledger rows is made of those rows. If an upload of the first file had landed after all, the key is taken and nothing changes.
  *
- * 1. Decode the messages of the shipment anew. 2. Write the file under a new name, durably. 3. The row takes the new file:
+ * 1. Decode the messages of the shipment anew, or read the rows of the ledger that it holds. 2. Write the file under a new name, durably. 3. The row takes the new file:
  * killed before it, the next attempt does the same again, and the start removes the file.
  */
+import type { Clock } from '@varve/common/clock.js';
 import type { Logger } from '@varve/common/log.js';
-import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
-import { TableBatch, type BatchColumns } from '../batch/table-batch.js';
+import { remakePartials } from '../aggregate/aggregation.js';
+import type { StreamConfig } from '../config.js';
+import { TableBatch } from '../batch/table-batch.js';
 import type { Router } from '../decode/router.js';
 import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
+import type { Loss } from '../log/loss.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { readWindow } from './read-window.js';
 import { writeShipment, type ShipmentWriter } from './write-shipment.js';
 
 export interface RemakeOptions extends ShipmentWriter {
-  readonly log: Pick<EdgeLog, 'opened' | 'read'>;
+  readonly log: Pick<EdgeLog, 'opened' | 'read' | 'shippedLosses'>;
+  readonly clock: Clock;
+  /** There are new rows in the ledger. */
+  readonly onLosses: () => void;
   readonly router: Router;
   readonly outbox: Outbox;
   readonly logger: Logger;
-  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost'>;
-  /** By `database.table`. */
-  readonly aggregates: ReadonlyMap<string, AggregateFacts>;
+  readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost' | 'losses'>;
+  readonly streams: readonly StreamConfig[];
 }
 
 /** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
 export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
-  const { outbox, logger, metrics } = options;
-  const columns = await decodeAgain(entry, options);
+  const { outbox, logger, metrics, clock, onLosses } = options;
+  const { log, router, streams } = options;
+  const partials = await remakePartials(entry, streams, log, router);
+  const columns = partials?.columns ?? (await batchAgain(entry, options)).finish();
   const lostRows = Math.max(0, entry.rowCount - columns.rowCount);
-  const aggregate = options.aggregates.get(`${entry.database}.${entry.table}`);
-  const written = await writeShipment(options, entry, columns, { lostRows, aggregate });
+  const written = await writeShipment(options, entry, columns, { lostRows, aggregate: partials?.facts });
   const remade = { ...entry, ...written };
-  await outbox.replace(remade);
+  const losses = lostRows > 0 ? [lossOf(entry, lostRows, clock.nowMs())] : [];
+  try {
+    await outbox.replace(remade, losses);
+  } catch (error) {
+    // It is tried again with another file: they would fill a full disk.
+    await outbox.discard([remade]);
+    throw error;
+  }
+  if (losses.length > 0) onLosses();
+  metrics.losses.inc({ kind: 'set_aside' }, lostRows);
   metrics.shipmentsRemade.inc();
   metrics.rowsLost.inc(lostRows);
   const { lane, database, table, seq, firstLogSeq, lastLogSeq, rowCount } = remade;
@@ -47,11 +63,27 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
   return remade;
 }
 
+async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<TableBatch> {
+  const { database, name } = lossesDestination;
+  if (entry.database !== database || entry.table !== name) return await decodeAgain(entry, options);
+  return lossesBatch(options.agent, await options.log.shippedLosses(entry.id));
+}
+
+/** Rows are counted, since they are what is known. */
+function lossOf({ table, firstLogSeq, lastLogSeq, seq }: OutboxEntry, count: number, whenMs: number): Loss {
+  return {
+    ...{ whenMs, kind: 'set_aside', stream: table, firstSeq: firstLogSeq, lastSeq: lastLogSeq },
+    ...{ firstMs: null, lastMs: null, count, bytes: 0 },
+    reason: `the file of shipment ${seq} was damaged, and the log had these rows of it no more`,
+  };
+}
+
 async function decodeAgain(
-  { database, table, firstLogSeq, lastLogSeq }: OutboxEntry,
+  { database, table, firstLogSeq, lastLogSeq, clockBoot }: OutboxEntry,
   { log, router }: RemakeOptions,
-): Promise<BatchColumns> {
-  const window = await readWindow(log, router, { firstSeq: firstLogSeq, endSeq: lastLogSeq + 1 });
+): Promise<TableBatch> {
+  const range = { firstSeq: firstLogSeq, endSeq: lastLogSeq + 1 };
+  const window = await readWindow(log, router, range, clockBoot);
   const open = window.batches.get(`${database}.${table}`);
-  return (open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() })).finish();
+  return open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() });
 }

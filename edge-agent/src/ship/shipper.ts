@@ -20,11 +20,12 @@
 import type { Clock } from '@varve/common/clock.js';
 import { planBackoffMs } from '@varve/common/backoff.js';
 import { formatInboxKey } from '@varve/common/contract/object-keys.js';
-import { Failure } from '@varve/common/errors.js';
+import { Failure, systemCodeOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Store } from '@varve/common/store/store.js';
 import type { OutboxEntry } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { Trouble } from '../trouble.js';
 import { Wakeup } from '../wakeup.js';
 import { ByteRate } from './byte-rate.js';
 import { planUploads, type Outbox } from './outbox.js';
@@ -32,6 +33,11 @@ import { UploadGate } from './upload-gate.js';
 
 const uploadsMax = 4;
 const uploadBackoff = { firstMs: 1_000, maxMs: 60_000 };
+/** Where nobody was reached, a try costs next to nothing; and when the line is back, new data is there within seconds. */
+const lineBackoff = { firstMs: 1_000, maxMs: 8_000 };
+const lineCodes: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'],
+]);
 /** What a store may ask for. */
 const retryAfterMsMax = 900_000;
 
@@ -50,8 +56,11 @@ export interface ShipperOptions {
   readonly outbox: Outbox;
   /** Makes a shipment again whose file is damaged. */
   readonly remake: (entry: OutboxEntry) => Promise<OutboxEntry>;
-  /** Opens the store and proves it; called again until it succeeds. */
-  readonly openStore: () => Promise<Store>;
+  /**
+   * Opens the store and proves it; called again until it succeeds, and after what does not heal by itself: then a folder
+   * that is gone is not made anew.
+   */
+  readonly openStore: (mayCreate: boolean) => Promise<Store>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -71,7 +80,9 @@ export class Shipper {
   readonly #wakeup: Wakeup;
   readonly #gate: UploadGate;
   readonly #rate: ByteRate;
+  readonly #trouble = new Trouble();
   #store: Store | undefined;
+  #wasOpened = false;
   #state: ShipperState = { storeReachable: false, problem: undefined, lastConfirmedMs: undefined };
 
   constructor(options: ShipperOptions) {
@@ -103,7 +114,7 @@ export class Shipper {
   /** Opens the store once, at the start, so that what can never work is said while the operator looks. */
   async #tryStore(): Promise<void> {
     try {
-      this.#store = await this.#options.openStore();
+      await this.#openStore();
       this.#recover();
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
@@ -145,9 +156,9 @@ export class Shipper {
 
   /** One upload per lane and table. Returns what went wrong, if anything did. */
   async #shipOnce(): Promise<Failure | undefined> {
-    const { outbox, openStore } = this.#options;
+    const { outbox } = this.#options;
     try {
-      const store = (this.#store ??= await openStore());
+      const store = await this.#openStore();
       const due = planUploads(outbox.entries, this.#rate.uploadsMax ?? uploadsMax);
       const uploads = due.map((entry) => this.#ship(store, entry));
       const failed = (await Promise.allSettled(uploads)).find((result) => result.status === 'rejected');
@@ -176,6 +187,12 @@ export class Shipper {
     onConfirmed();
   }
 
+  async #openStore(): Promise<Store> {
+    this.#store ??= await this.#options.openStore(!this.#wasOpened);
+    this.#wasOpened = true;
+    return this.#store;
+  }
+
   /** The next attempt opens it anew: with the credentials and the names that hold then. */
   #letGoOfStore(): void {
     this.#store?.close();
@@ -183,7 +200,7 @@ export class Shipper {
   }
 
   #recover(): void {
-    if (this.#state.problem) this.#options.logger.info('shipping goes on');
+    if (this.#trouble.ends()) this.#options.logger.info('shipping goes on');
     if (this.#state.storeReachable && !this.#state.problem) return;
     this.#state = { ...this.#state, storeReachable: true, problem: undefined };
     this.#options.onReachable();
@@ -193,7 +210,7 @@ export class Shipper {
     const { message, hint, code } = failure;
     const healsItself = isSelfHealing(failure);
     // Once per change: an outage of a week is not a line a minute.
-    if (this.#state.problem?.message !== message)
+    if (this.#trouble.begins(failure))
       this.#options.logger.warn(
         { code, reason: message, hint, healsItself },
         'shipments wait: the store does not take them',
@@ -208,6 +225,7 @@ function isSelfHealing({ kind, code }: Failure): boolean {
 }
 
 /** What the store asked for comes on top of the jitter, so that all who were sent away do not come back together. */
-export function planRetryMs({ retryAfterMs = 0 }: Failure, attempt: number, random: number): number {
-  return Math.min(retryAfterMs, retryAfterMsMax) + planBackoffMs(attempt, uploadBackoff, random);
+export function planRetryMs({ cause, retryAfterMs = 0 }: Failure, attempt: number, random: number): number {
+  const backoff = lineCodes.has(systemCodeOf(cause) ?? '') ? lineBackoff : uploadBackoff;
+  return Math.min(retryAfterMs, retryAfterMsMax) + planBackoffMs(attempt, backoff, random);
 }

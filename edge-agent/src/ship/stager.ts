@@ -7,13 +7,14 @@
 import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
 import type { Logger } from '@varve/common/log.js';
-import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
-import type { Aggregation, AggregationPlan } from '../aggregate/aggregation.js';
+import type { Aggregation, AggregateOutput, AggregationPlan } from '../aggregate/aggregation.js';
 import type { BatchColumns } from '../batch/table-batch.js';
+import type { ArrivalGate } from '../clock-trust/clock-watch.js';
 import type { StreamConfig } from '../config.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { ToldClocks } from './arrival-notes.js';
 import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { liveLane, type ShippingLane } from './plan-lanes.js';
@@ -29,6 +30,8 @@ export interface StagerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  /** Absent: nothing waits for the clock. */
+  readonly arrivals?: ArrivalGate;
 }
 
 /** Where the log is read after the window. */
@@ -42,6 +45,7 @@ type Destination = Pick<StreamConfig, 'database' | 'name'>;
 export class Stager {
   readonly #options: StagerOptions;
   readonly #shipmentSeqs: Map<string, number>;
+  readonly #toldClocks = new ToldClocks();
   #hasLosses: boolean;
 
   constructor(options: StagerOptions) {
@@ -65,9 +69,11 @@ export class Stager {
 
   /** @throws Failure of the disk, of the log; the window's messages are in no shipment then */
   async stage(lane: ShippingLane, window: Window, after: PositionAfter): Promise<Staged> {
-    const { log, outbox, clock, metrics } = this.#options;
+    const { log, outbox, clock, metrics, arrivals } = this.#options;
     const shipments: StagedShipment[] = [];
     const nowMs = clock.nowMs();
+    const notes = window.arrivalNotes.all();
+    const losses = this.#toldClocks.lossesOf(notes, nowMs);
     const { agent, aggregation } = this.#options;
     const aggregates = aggregation.plan(lane, window, `${agent}/${log.opened.epoch}`, nowMs);
     let staged: Staged;
@@ -75,7 +81,7 @@ export class Stager {
       const lastLossId = await this.#encodeAll(lane, window, aggregates, shipments);
       const { deadLetters } = window;
       staged = await log.stage({
-        ...{ shipments, deadLetters, ...after, nowMs },
+        ...{ shipments, deadLetters, losses, ...after, nowMs, trustedMs: arrivals?.trustedNowMs() },
         ...(aggregates.state && { aggregates: aggregates.state }),
         ...(lastLossId !== undefined && { lastLossId }),
       });
@@ -86,6 +92,8 @@ export class Stager {
     }
     aggregates.accept();
     this.#hasLosses = staged.waitingLosses > 0;
+    this.#toldClocks.note(notes);
+    for (const { kind, count } of losses) metrics.losses.inc({ kind }, count);
     for (const shipment of shipments) this.#shipmentSeqs.set(wayOf(shipment), shipment.seq + 1);
     for (const { table, rowCount } of shipments) metrics.rows.inc({ table }, rowCount);
     this.#reportRefused(window, staged);
@@ -104,8 +112,8 @@ export class Stager {
     for (const { stream, batch } of window.batches.values())
       if (batch.rowCount > 0 && stream.raw === 'ship')
         shipments.push(await this.#encode(lane, window, stream, batch.finish()));
-    for (const { columns, facts, ...destination } of aggregates.outputs)
-      shipments.push(await this.#encode(lane, window, destination, columns, facts));
+    for (const output of aggregates.outputs)
+      shipments.push(await this.#encode(lane, window, output, output.columns, output));
     const losses = this.#hasLosses && lane === liveLane ? await log.waitingLosses() : [];
     if (losses.length > 0)
       shipments.push(
@@ -119,13 +127,16 @@ export class Stager {
     { firstSeq, lastSeq }: Window,
     destination: Destination,
     columns: BatchColumns,
-    aggregate?: AggregateFacts,
+    aggregate?: Pick<AggregateOutput, 'facts' | 'recipe'>,
   ): Promise<StagedShipment> {
     const way = { lane, database: destination.database, table: destination.name };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
-    const place = { ...way, seq, firstLogSeq: firstSeq, lastLogSeq: lastSeq };
-    const written = await writeShipment(this.#options, place, columns, { aggregate });
-    return { ...place, ...written, stagedMs: this.#options.clock.nowMs() };
+    const recipe = aggregate?.recipe;
+    // Blocks stay until everything that is made of them is confirmed.
+    const firstLogSeq = Math.min(firstSeq, ...(recipe?.openRanges ?? []).map((range) => range.firstSeq));
+    const place = { ...way, seq, firstLogSeq, lastLogSeq: lastSeq };
+    const written = await writeShipment(this.#options, place, columns, { aggregate: aggregate?.facts });
+    return { ...place, ...written, stagedMs: this.#options.clock.nowMs(), recipe };
   }
 
   #reportRefused({ deadLetters }: Window, { deadLettersDropped }: Staged): void {

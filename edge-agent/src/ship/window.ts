@@ -4,9 +4,11 @@
  * A window is a function of the log: from the position on, the same messages make the same rows, so losing it costs nothing.
  */
 import { isEvicted } from '../log/block.js';
+import type { BlockArrival } from '../log/boots.js';
 import type { DeadLetter } from '../log/edge-log.js';
 import type { LoggedMessage } from '../message.js';
 import type { OpenBatches, Router } from '../decode/router.js';
+import { ArrivalNotes, isNoteworthy } from './arrival-notes.js';
 
 export interface ClosingPolicy {
   readonly everyMs: number;
@@ -25,6 +27,7 @@ export class Window {
   readonly firstSeq: number;
   readonly batches: OpenBatches = new Map();
   readonly deadLetters: DeadLetter[] = [];
+  readonly arrivalNotes = new ArrivalNotes();
   #lastSeq: number;
   #logBytes = 0;
 
@@ -52,12 +55,17 @@ export class Window {
     return [...this.batches.values()].reduce((sum, { batch }) => sum + batch.estimatedBytes, 0);
   }
 
-  take(message: LoggedMessage, router: Router): void {
+  /** `arrival` as of its block. */
+  take(message: LoggedMessage, router: Router, arrival?: BlockArrival): void {
     this.#lastSeq = message.seq;
     this.#logBytes += message.topic.length + message.payload.length;
     // What was evicted keeps its number, and is in the ledger.
     if (isEvicted(message)) return;
     const refusals = router.route(message, this.batches);
+    if (isNoteworthy(arrival))
+      for (const stream of router.arrivalStreams(message.topic))
+        if (!refusals.some((refusal) => refusal.stream === stream))
+          this.arrivalNotes.add(stream, arrival, message);
     const [first] = refusals;
     if (!first) return;
     const { stream, code } = first;

@@ -11,11 +11,16 @@
  * 1. is how mqtt.js is written, not what it promises: its version is pinned, and a test holds it to this behaviour.
  * Subscriptions ask for QoS 1: at QoS 2 mqtt.js keeps received identifiers in memory only and loses a message when killed.
  */
-import mqtt, { type IConnackPacket, type IPublishPacket, type MqttClient } from 'mqtt';
+import { createRequire } from 'node:module';
+import type { IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
 
 export type ProtocolVersion = 4 | 5;
+
+// Not by `import`: Node reads through all of mqtt.js for the names of its exports then, which takes 6 MB and keeps them.
+const mqtt = createRequire(import.meta.url)('mqtt') as typeof import('mqtt');
+forgetNumbers();
 
 /** How a connection came to nothing, where that says whether the broker speaks the protocol version. */
 export type RefusalKind = 'version' | 'dropped' | 'other';
@@ -40,13 +45,26 @@ export interface Arrival {
   readonly proceed: () => void;
 }
 
+/** What a source needs of a connection. */
+export type SourceConnection = Pick<
+  MqttConnection,
+  'closed' | 'sessionPresent' | 'acknowledge' | 'end' | 'destroy'
+>;
+
 export interface ConnectionOptions {
   readonly source: SourceConfig;
   readonly protocolVersion: ProtocolVersion;
   readonly connectTimeoutMs: number;
   /** The broker has no session of ours: packet identifiers begin anew. Before any message of the new one. */
   readonly onNewSession: () => void;
-  readonly onArrival: (connection: MqttConnection, arrival: Arrival) => void;
+  /** Before subscribing. Resolves to the filters that the session is to give up. */
+  readonly onSession: (sessionPresent: boolean) => Promise<readonly string[]>;
+  readonly onArrival: (connection: SourceConnection, arrival: Arrival) => void;
+  /**
+   * Gives up opening it. A session's messages come before the answer to the subscription, which is never read while nobody
+   * takes them.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** Tells mqtt.js not to acknowledge. It never leaves this file. */
@@ -99,16 +117,27 @@ export class MqttConnection {
     });
   }
 
-  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription */
+  /** @throws ConnectionRefused; Failure `bad_request` when the broker refuses a subscription; what `onSession` throws */
   static async open(options: ConnectionOptions): Promise<MqttConnection> {
+    // Before there is a stream, mqtt.js cannot be ended.
+    if (options.signal.aborted) throw new ConnectionRefused('given up', 'other');
     const connection = new MqttConnection(options);
+    let isGivenUp = false as boolean;
+    const giveUp = () => {
+      isGivenUp = true;
+      connection.destroy();
+    };
+    options.signal.addEventListener('abort', giveUp);
     try {
       connection.#sessionPresent = (await connack(connection.#client)).sessionPresent;
+      await connection.#unsubscribe(await options.onSession(connection.#sessionPresent));
       await connection.#subscribe(options.source.topics);
       return connection;
     } catch (error) {
       connection.destroy();
-      throw error;
+      throw isGivenUp ? new ConnectionRefused('given up', 'other') : error;
+    } finally {
+      options.signal.removeEventListener('abort', giveUp);
     }
   }
 
@@ -135,6 +164,15 @@ export class MqttConnection {
     this.#client.end(true);
   }
 
+  async #unsubscribe(topics: readonly string[]): Promise<void> {
+    if (topics.length === 0) return;
+    try {
+      await this.#client.unsubscribeAsync([...topics]);
+    } catch (error) {
+      throw new ConnectionRefused(messageOf(error), 'other');
+    }
+  }
+
   async #subscribe(topics: readonly string[]): Promise<void> {
     // rh 1: retained messages come with a new subscription only, not at every reconnect (MQTT 5.0 §3.8.3.1).
     const v5 = this.protocolVersion === 5 ? { rh: 1 as const, rap: true } : {};
@@ -148,6 +186,13 @@ export class MqttConnection {
       });
     }
   }
+}
+
+/** At its first packet mqtt.js makes a buffer of every number to 65,535, to have it ready: 14 MB, and we send few packets. */
+function forgetNumbers(): void {
+  const requireOfMqtt = createRequire(import.meta.resolve('mqtt'));
+  const packets = requireOfMqtt('mqtt-packet') as { writeToStream: { cacheNumbers: boolean } };
+  packets.writeToStream.cacheNumbers = false;
 }
 
 /** Packets of four bytes: success without properties is the same in MQTT 5 (§3.4.2.1) as in 3.1.1 (§3.4). */

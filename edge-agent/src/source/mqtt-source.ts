@@ -9,19 +9,24 @@ import { planBackoffMs } from '@varve/common/backoff.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { IntakeGate } from '../buffer/intake-gate.js';
+import type { ArrivalClock } from '../clock-trust/clock-watch.js';
 import type { GroupLimits, SourceConfig } from '../config.js';
 import type { EdgeLog } from '../log/edge-log.js';
 import { isEvicted, readBlock } from '../log/block.js';
 import { GroupCommitter } from '../log/group-committer.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { Trouble } from '../trouble.js';
 import {
   ConnectionRefused,
   MqttConnection,
   planProtocolVersion,
   type Arrival,
+  type ConnectionOptions,
   type ProtocolVersion,
+  type SourceConnection,
 } from './mqtt-connection.js';
 import { fingerprint, RedeliveryFilter } from './redelivery.js';
+import { Subscriptions } from './subscriptions.js';
 
 const pendingMessagesMax = 10_000;
 const pendingBytesMax = 16_000_000;
@@ -42,11 +47,14 @@ export interface SourceState {
 export interface MqttSourceOptions {
   readonly config: SourceConfig;
   readonly limits: GroupLimits;
-  readonly log: Pick<EdgeLog, 'append' | 'opened' | 'read'>;
+  readonly log: Pick<EdgeLog, 'append' | 'opened' | 'read' | 'subscribed' | 'setSubscribed'>;
   readonly clock: Clock;
+  readonly arrivals: ArrivalClock;
   readonly random: () => number;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  /** Absent: over the network. */
+  readonly connect?: (options: ConnectionOptions) => Promise<SourceConnection>;
   /** Closed: messages are not taken, and the connection is given up until it opens. */
   readonly intake: IntakeGate;
   /** New messages are durable. */
@@ -55,7 +63,7 @@ export interface MqttSourceOptions {
 
 /** What is owed to the broker for one message. */
 interface Ticket {
-  readonly connection: MqttConnection;
+  readonly connection: SourceConnection;
   /** 0: nothing. */
   readonly packetId: number;
   /** False for a message that the log had already. */
@@ -67,6 +75,8 @@ export class MqttSource {
   readonly #logger: Logger;
   readonly #committer: GroupCommitter<Ticket>;
   readonly #redeliveries = new RedeliveryFilter();
+  readonly #storing = new Trouble();
+  readonly #subscriptions: Subscriptions;
   #held: (() => void)[] = [];
   #protocolVersion: ProtocolVersion = 5;
   #state: SourceState;
@@ -75,6 +85,7 @@ export class MqttSource {
     this.#options = options;
     const { config, limits, log, clock, logger } = options;
     this.#logger = logger.child({ source: config.name, broker: config.brokerName });
+    this.#subscriptions = new Subscriptions(log, config);
     this.#committer = new GroupCommitter<Ticket>({
       log,
       source: config.name,
@@ -83,6 +94,7 @@ export class MqttSource {
         messagesMax: () => planGroupMessagesMax(limits.messagesMax, this.#protocolVersion, config),
       },
       clock,
+      blockClock: () => options.arrivals.blockClock(),
       onDurable: (tickets) => this.#acknowledge(tickets),
       onFailed: (failure, tickets) => this.#giveBack(failure, tickets),
     });
@@ -100,6 +112,7 @@ export class MqttSource {
   /** Receives until `signal` aborts; then stops reading, makes durable and acknowledges what came, and disconnects. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#recall();
+    await this.#subscriptions.recall();
     const committing = new AbortController();
     const committed = this.#committer.run(committing.signal);
     // Also after a fault: a committer that waits for messages would keep the process alive.
@@ -132,13 +145,19 @@ export class MqttSource {
   async #receive(signal: AbortSignal, drain: () => Promise<void>): Promise<void> {
     const { clock, random, intake } = this.#options;
     let attempt = 0;
-    let connection: MqttConnection | undefined;
-    const forget = intake.onStop(() => connection?.destroy());
+    let connection: SourceConnection | undefined;
+    let opening = new AbortController();
+    const forget = intake.onStop(() => {
+      opening.abort();
+      connection?.destroy();
+    });
     while (!signal.aborted) {
       if (!intake.isOpen) await this.#waitForRoom(signal);
-      connection = await this.#connect();
+      opening = new AbortController();
+      connection = await this.#connect(AbortSignal.any([signal, opening.signal]));
       if (!intake.isOpen) connection?.destroy();
-      if (connection) attempt = 0;
+      // While the log takes nothing, the broker is not asked for the same messages twice a second.
+      if (connection && !this.#storing.isThere) attempt = 0;
       if (connection) await untilClosed(connection, signal, (reason) => this.#lost(reason));
       await clock.sleep(planBackoffMs(++attempt, reconnectBackoff, random()), signal);
     }
@@ -153,15 +172,18 @@ export class MqttSource {
     await intake.whenOpen(signal);
   }
 
-  async #connect(): Promise<MqttConnection | undefined> {
+  async #connect(signal: AbortSignal): Promise<SourceConnection | undefined> {
     const protocolVersion = this.#protocolVersion;
     try {
-      const connection = await MqttConnection.open({
+      const open = this.#options.connect ?? ((options) => MqttConnection.open(options));
+      const connection = await open({
         source: this.#options.config,
         protocolVersion,
         connectTimeoutMs,
         onNewSession: () => this.#redeliveries.clear(),
+        onSession: (sessionPresent) => this.#subscriptions.begin(sessionPresent),
         onArrival: (from, arrival) => this.#take(from, arrival),
+        signal,
       });
       const { sessionPresent } = connection;
       this.#state = this.#describe({ connected: true, sessionPresent, lastError: undefined });
@@ -169,6 +191,7 @@ export class MqttSource {
       return connection;
     } catch (error) {
       if (!(error instanceof ConnectionRefused || error instanceof Failure)) throw error;
+      if (signal.aborted) return undefined;
       this.#lost(messageOf(error));
       if (error instanceof ConnectionRefused)
         this.#protocolVersion = planProtocolVersion(protocolVersion, error.refusal);
@@ -185,11 +208,20 @@ export class MqttSource {
     this.#state = wasConnected ? next : { ...next, sinceMs: this.#state.sinceMs };
   }
 
-  #take(connection: MqttConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
-    const { clock, metrics, intake } = this.#options;
-    // Not read on: this connection is being given up, and the broker keeps the message.
-    if (!intake.isOpen) return;
+  #take(connection: SourceConnection, { topic, payload, packetId, isRepeated, proceed }: Arrival): void {
+    const { arrivals, metrics, intake } = this.#options;
+    // Not taken: the broker keeps it, and sends it on the next connection only. This one may be just being opened.
+    if (!intake.isOpen) {
+      connection.destroy();
+      return;
+    }
     metrics.messagesReceived.inc();
+    if (this.#subscriptions.isUnwanted(topic)) {
+      metrics.messagesUnwanted.inc();
+      this.#committer.join({ connection, packetId, isNew: false });
+      proceed();
+      return;
+    }
     const print = packetId === 0 ? undefined : fingerprint(topic, payload);
     if (print && isRepeated && this.#redeliveries.knows(packetId, print)) {
       metrics.messagesDuplicate.inc();
@@ -197,7 +229,7 @@ export class MqttSource {
     } else {
       if (print) this.#redeliveries.remember(packetId, print);
       this.#committer.add(
-        { topic, payload, packetId, arrivedMs: clock.nowMs() },
+        { topic, payload, packetId, arrivedMs: arrivals.nowMs() },
         { connection, packetId, isNew: true },
       );
     }
@@ -208,7 +240,9 @@ export class MqttSource {
 
   #acknowledge(tickets: readonly Ticket[]): void {
     const { metrics, onDurable } = this.#options;
-    metrics.messagesDurable.inc(countNew(tickets));
+    const newCount = countNew(tickets);
+    metrics.messagesDurable.inc(newCount);
+    if (newCount > 0 && this.#storing.ends()) this.#logger.info('messages are stored again');
     for (const { connection, packetIds } of runsByConnection(tickets))
       metrics.messagesAcknowledged.inc(connection.acknowledge(packetIds));
     onDurable();
@@ -216,11 +250,13 @@ export class MqttSource {
   }
 
   #giveBack(failure: Failure, tickets: readonly Ticket[]): void {
-    this.#logger.error(
-      { err: failure, messages: tickets.length },
-      'messages could not be stored; the broker keeps them',
-    );
-    for (const { packetId } of tickets) this.#redeliveries.forget(packetId);
+    if (this.#storing.begins(failure))
+      this.#logger.error(
+        { err: failure, hint: failure.hint, messages: tickets.length },
+        'messages could not be stored; the broker keeps them',
+      );
+    // Not those that the log has had before: they came again, and will once more.
+    for (const { packetId, isNew } of tickets) if (isNew) this.#redeliveries.forget(packetId);
     // The broker sends unacknowledged messages again on a new connection only (MQTT 5.0 §4.4).
     for (const connection of new Set(tickets.map((ticket) => ticket.connection))) connection.destroy();
     this.#readOn();
@@ -260,7 +296,7 @@ export function planGroupMessagesMax(
 
 /** Resolves when the connection is over – saying why – or `signal` aborts. */
 async function untilClosed(
-  connection: MqttConnection,
+  connection: SourceConnection,
   signal: AbortSignal,
   onClosed: (reason: string) => void,
 ) {
@@ -282,8 +318,10 @@ function countNew(tickets: readonly Ticket[]): number {
 }
 
 /** Neighbouring tickets of one connection together, in order. */
-function runsByConnection(tickets: readonly Ticket[]): { connection: MqttConnection; packetIds: number[] }[] {
-  const runs: { connection: MqttConnection; packetIds: number[] }[] = [];
+function runsByConnection(
+  tickets: readonly Ticket[],
+): { connection: SourceConnection; packetIds: number[] }[] {
+  const runs: { connection: SourceConnection; packetIds: number[] }[] = [];
   for (const { connection, packetId } of tickets) {
     if (packetId === 0) continue;
     const run = runs.at(-1);

@@ -11,3 +11,20 @@ export function isTopicFilter(text: string): boolean {
     return level === '+' || !/[+#]/.test(level);
   });
 }
+
+/**
+ * Whether messages of `topic` come through `filter`. Undefined for filters of which only the broker knows what they mean:
+ * those that begin with `$`, but for shared subscriptions.
+ */
+export function matchesFilter(filter: string, topic: string): boolean | undefined {
+  const [first, shareName, ...rest] = filter.split('/');
+  if (first === '$share' && shareName !== undefined) return matchesFilter(rest.join('/'), topic);
+  if (first?.startsWith('$')) return undefined;
+  const levels = topic.split('/');
+  const wanted = filter.split('/');
+  // Wildcards on the first level leave out what brokers publish themselves (§4.7.2).
+  if (topic.startsWith('$') && /^[+#]/.test(filter)) return false;
+  const isOpen = wanted.at(-1) === '#';
+  if (isOpen ? levels.length < wanted.length - 1 : levels.length !== wanted.length) return false;
+  return wanted.every((level, index) => level === '#' || level === '+' || level === levels[index]);
+}

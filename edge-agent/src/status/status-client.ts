@@ -64,6 +64,7 @@ export function describeStatus(status: EdgeStatus): string {
     `outbox        ${outbox.shipments} shipments, ${formatMegabytes(outbox.bytes)}, oldest ${status.oldest_unshipped_seconds.toFixed(0)} s`,
     `buffer        ${describeBuffer(status.buffer)}`,
     `store         ${problem}`,
+    `clock         ${describeClock(status.clock)}`,
     `losses        ${describeLosses(status.losses)}`,
     '',
   ].join('\n');
@@ -75,6 +76,22 @@ function describeBuffer(buffer: EdgeStatus['buffer']): string {
   const held = `${formatMegabytes(bytes)} of ${formatMegabytes(max_bytes)}, disk has ${formatMegabytes(free_bytes)} free${left}`;
   if (state === 'collecting') return held;
   return `${held}\n              ${state === 'stopped' ? 'reading stopped' : 'dropping messages'}: ${reason ?? ''}`;
+}
+
+function describeClock({
+  state,
+  basis,
+  reason,
+  waiting_messages,
+  steps,
+  last_step,
+}: EdgeStatus['clock']): string {
+  const set =
+    last_step === null ? '' : `; set ${steps} times, last ${last_step.when} by ${last_step.seconds} s`;
+  if (state === 'trusted') return `trusted (${basis ?? ''})${set}`;
+  const rows =
+    state === 'waiting' ? `${waiting_messages} messages wait for it` : 'arrival times are what it says';
+  return `not trusted: ${reason ?? ''}; ${rows}${set}`;
 }
 
 function describeLosses({ total, last }: EdgeStatus['losses']): string {

@@ -3,6 +3,7 @@
  */
 import type { Clock } from '@varve/common/clock.js';
 import type { BufferFacts, BufferKeeper } from '../buffer/buffer-keeper.js';
+import type { ClockFacts, ClockWatch } from '../clock-trust/clock-watch.js';
 import type { EdgeLog } from '../log/edge-log.js';
 import type { LossFacts } from '../log/loss.js';
 import type { EdgeMetrics } from '../metrics.js';
@@ -38,6 +39,7 @@ export interface EdgeStatus {
     readonly state: 'collecting' | 'dropping' | 'stopped';
     readonly reason: string | null;
   };
+  readonly clock: ClockStatus;
   readonly losses: LossesStatus;
   readonly outbox: { readonly shipments: number; readonly bytes: number };
   readonly oldest_unshipped_seconds: number;
@@ -50,6 +52,20 @@ export interface EdgeStatus {
       readonly heals_itself: boolean;
     } | null;
   };
+}
+
+export interface ClockStatus {
+  /** `waiting`: rows that need an arrival time wait for it; `untrusted`: they are taken at the clock's word. */
+  readonly state: 'trusted' | 'waiting' | 'untrusted';
+  /** Why it is trusted (`clock-trust/plan-trust.ts`), and why it is not. */
+  readonly basis: string | null;
+  readonly reason: string | null;
+  readonly trusted_since: string | null;
+  /** Held back, with those behind them. */
+  readonly waiting_messages: number;
+  /** How often the wall clock was set since the start. */
+  readonly steps: number;
+  readonly last_step: { readonly when: string; readonly seconds: number } | null;
 }
 
 /** Of the whole life of the database. */
@@ -75,8 +91,10 @@ export interface SourceStatus {
 export interface StatusSources {
   readonly agent: string;
   readonly version: string;
+  /** Monotonic. */
   readonly startedMs: number;
   readonly clock: Clock;
+  readonly watch: ClockWatch;
   readonly log: Pick<EdgeLog, 'opened' | 'sizes' | 'losses'>;
   readonly sources: readonly MqttSource[];
   readonly pump: Pump;
@@ -88,7 +106,7 @@ export interface StatusSources {
 
 /** Reads the parts' states, and sets the gauges to the same values. */
 export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
-  const { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, keeper } = from;
+  const { agent, version, startedMs, clock, log, sources, pump, outbox, shipper, keeper, watch } = from;
   const nowMs = clock.nowMs();
   const oldestMs = Math.min(nowMs, ...outbox.entries.map(({ stagedMs }) => stagedMs));
   const { bytes, oldestSeq, endSeq } = await log.sizes(pump.nextSeq);
@@ -96,7 +114,7 @@ export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
     agent,
     version,
     epoch: log.opened.epoch,
-    uptime_seconds: Math.round((nowMs - startedMs) / 1_000),
+    uptime_seconds: Math.round((clock.monotonicMs() - startedMs) / 1_000),
     sources: Object.fromEntries(sources.map((source) => [source.name, describeSource(source.state())])),
     log: {
       ...{ bytes, oldest_seq: oldestSeq, next_seq: pump.nextSeq },
@@ -104,6 +122,7 @@ export async function readStatus(from: StatusSources): Promise<EdgeStatus> {
       backlog_messages: pump.backlogMessages,
     },
     buffer: describeBuffer(keeper.facts()),
+    clock: describeClock(watch.facts(), pump.heldMessages(endSeq)),
     losses: describeLosses(await log.losses()),
     outbox: { shipments: outbox.entries.length, bytes: outbox.bytes },
     oldest_unshipped_seconds: Math.max(0, (nowMs - oldestMs) / 1_000),
@@ -132,6 +151,21 @@ function describeBuffer(facts: BufferFacts): EdgeStatus['buffer'] {
     days_left: facts.daysLeft ?? null,
     state: facts.state,
     reason: facts.reason ?? null,
+  };
+}
+
+function describeClock(facts: ClockFacts, waitingMessages: number): ClockStatus {
+  const { state, basis, reason, trustedSinceMs, steps, lastStep } = facts;
+  return {
+    state,
+    basis: basis ?? null,
+    reason: reason ?? null,
+    trusted_since: trustedSinceMs === undefined ? null : new Date(trustedSinceMs).toISOString(),
+    waiting_messages: waitingMessages,
+    steps,
+    last_step: lastStep
+      ? { when: new Date(lastStep.whenMs).toISOString(), seconds: lastStep.byMs / 1_000 }
+      : null,
   };
 }
 
@@ -165,6 +199,9 @@ function setGauges(metrics: EdgeMetrics, status: EdgeStatus): void {
   metrics.logBytes.set(status.log.bytes);
   metrics.bufferBytes.set(status.buffer.bytes);
   metrics.bufferStopped.set(status.buffer.state === 'stopped' ? 1 : 0);
+  metrics.clockTrusted.set(status.clock.state === 'trusted' ? 1 : 0);
+  metrics.clockWaiting.set(status.clock.waiting_messages);
+  metrics.clockSteps.set(status.clock.steps);
   metrics.outboxShipments.set(status.outbox.shipments);
   metrics.oldestUnshippedSeconds.set(status.oldest_unshipped_seconds);
   for (const [source, { connected }] of Object.entries(status.sources))
