@@ -136,7 +136,7 @@ export class Stager {
     const firstLogSeq = Math.min(firstSeq, ...(recipe?.openRanges ?? []).map((range) => range.firstSeq));
     const place = { ...way, seq, firstLogSeq, lastLogSeq: lastSeq };
     const written = await writeShipment(this.#options, place, columns, { aggregate: aggregate?.facts });
-    return { ...place, ...written, stagedMs: this.#options.clock.nowMs(), recipe };
+    return { ...place, ...written, stagedMs: this.#options.clock.nowMs(), ...(recipe && { recipe }) };
   }
 
   #reportRefused({ deadLetters }: Window, { deadLettersDropped }: Staged): void {
