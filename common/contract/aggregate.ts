@@ -15,6 +15,9 @@
  * | x_first, x_last            | type of x   | the value of the earliest, latest  | all                |
  * | x_first_time, x_last_time  | long        | min, max (microseconds since 1970) | all                |
  *
+ * A field has all the columns of its type, null where the partial has no value of it. No tag ends with one of these functions
+ * or with `_mean`, which queries derive.
+ *
  * The shipment's metadata and the table's configuration carry `varve.aggregate`, the width: `{"every_ms":10000}`.
  */
 import { z } from 'zod';
