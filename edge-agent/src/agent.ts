@@ -58,7 +58,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const log = reportDiskFull(countedLog(opened, metrics), (message) => intake.reportDiskFull(message));
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
-  const router = new Router(config.streams);
+  const router = new Router(config.streams, log.opened.nextShipmentSeqs);
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
   const proof = {
     access: 'put-only',

@@ -104,7 +104,7 @@ const single: [what: string, from: string, to: string, message: RegExp][] = [
   ['a bandwidth', 'every: 10s', 'bandwidth: 64KB', /ship\.bandwidth: .*write a rate such as 64KB\/s/],
   ['a topic filter', '"plant/#"', '"plant/#/x"', /not an MQTT topic filter/],
   ['a topic template', '{device}', '{Device No}', /write \{device_no\}/],
-  ['another format', 'format: json', 'format: xml', /write json/],
+  ['another format', 'format: json', 'format: xml', /write one of json, value/],
   ['a table name', '  environment:', '  Env-1:', /is not a table name/],
   [
     'the name of the loss ledger',

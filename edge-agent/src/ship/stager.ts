@@ -8,7 +8,6 @@ import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
 import type { Logger } from '@varve/common/log.js';
 import type { TableBatch } from '../batch/table-batch.js';
-import type { StreamConfig } from '../config.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
@@ -34,7 +33,7 @@ export interface PositionAfter {
   readonly backlog: readonly LogRange[];
 }
 
-type Destination = Pick<StreamConfig, 'database' | 'name'>;
+type Destination = Pick<LaneOfTable, 'database' | 'table'>;
 
 export class Stager {
   readonly #options: StagerOptions;
@@ -90,8 +89,8 @@ export class Stager {
     shipments: StagedShipment[],
   ): Promise<number | undefined> {
     const { agent, log } = this.#options;
-    for (const { stream, batch } of window.batches.values())
-      if (batch.rowCount > 0) shipments.push(await this.#encode(lane, window, stream, batch));
+    for (const open of window.batches.values())
+      if (open.batch.rowCount > 0) shipments.push(await this.#encode(lane, window, open, open.batch));
     const losses = this.#hasLosses && lane === liveLane ? await log.waitingLosses() : [];
     if (losses.length > 0)
       shipments.push(await this.#encode(lane, window, lossesDestination, lossesBatch(agent, losses)));
@@ -104,7 +103,7 @@ export class Stager {
     destination: Destination,
     batch: TableBatch,
   ): Promise<StagedShipment> {
-    const way = { lane, database: destination.database, table: destination.name };
+    const way = { lane, database: destination.database, table: destination.table };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
     const place = { ...way, seq, firstLogSeq: firstSeq, lastLogSeq: lastSeq };
     const written = await writeShipment(this.#options, place, batch);

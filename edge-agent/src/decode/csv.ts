@@ -1,0 +1,64 @@
+/**
+ * Format `csv` (RFC 4180): a line is a row. The first line names the columns, unless the stream does. A cell is text until
+ * somebody knows better: what it is a number of, the mapper recognises. An empty cell is no value.
+ */
+import { CsvError, parse } from 'csv-parse/sync';
+import { messageOf } from '@varve/common/errors.js';
+import { readText, Refusal, type Decode } from './decoder.js';
+import type { DecodedRows } from './decoded-rows.js';
+
+export interface CsvOptions {
+  /** Absent: `,`. */
+  readonly delimiter?: string | undefined;
+  /** Names of the columns, where no header line says them. */
+  readonly columns?: readonly string[] | undefined;
+}
+
+export function csvDecoder({ delimiter = ',', columns }: CsvOptions = {}): Decode {
+  const options = { delimiter, skip_empty_lines: true };
+  return (payload, rows) => {
+    const text = readText(payload);
+    if (text === undefined) return new Refusal('not_csv', 'not CSV: the payload is not UTF-8');
+    const lines = parseLines(text, options);
+    if (lines instanceof Refusal) return lines;
+    const names = columns ?? nameColumns(lines[0] ?? []);
+    if (lines.length === (columns ? 0 : 1) || lines.length === 0)
+      return new Refusal('no_rows', lines.length === 0 ? 'the payload is empty' : 'only a header line');
+    return addLines(lines, columns ? 0 : 1, names, rows);
+  };
+}
+
+function parseLines(text: string, options: { readonly delimiter: string }): string[][] | Refusal {
+  try {
+    return parse(text, options);
+  } catch (error) {
+    // Whatever it is: bytes from outside stop nothing.
+    const reason = error instanceof CsvError ? error.message : messageOf(error);
+    return new Refusal('not_csv', `not CSV: ${reason}`);
+  }
+}
+
+/** A trailing delimiter makes a column without a name. */
+function nameColumns(header: readonly string[]): string[] {
+  return header.map((name, index) => (name.trim() === '' ? `column_${index + 1}` : name.trim()));
+}
+
+function addLines(
+  lines: readonly (readonly string[])[],
+  first: number,
+  names: readonly string[],
+  rows: DecodedRows,
+): Refusal | undefined {
+  for (let index = first; index < lines.length; index++) {
+    const cells = lines[index] ?? [];
+    if (cells.length !== names.length)
+      return new Refusal('not_csv', `row ${index + 1} has ${cells.length} cells, not ${names.length}`);
+    rows.beginRow();
+    for (let column = 0; column < cells.length; column++) {
+      const cell = (cells[column] ?? '').trim();
+      if (cell !== '') rows.add(names[column] ?? '', 'text', cell);
+    }
+    rows.endRow();
+  }
+  return undefined;
+}
