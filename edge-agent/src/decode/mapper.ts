@@ -87,7 +87,13 @@ export class Mapper {
     return new Refusal('no_field', 'no member holds a number, boolean or text that could be a field');
   }
 
-  #mapRow(decoded: DecodedRows, row: number, facts: TopicFacts, arrivedMs: number, mapped: MappedRows): void {
+  #mapRow(
+    decoded: DecodedRows,
+    row: number,
+    facts: TopicFacts,
+    arrivedMs: number,
+    mapped: MappedRows,
+  ): Refusal | undefined {
     const fieldCountBefore = mapped.fieldCount;
     this.#stamp += 2;
     this.#time = undefined;
