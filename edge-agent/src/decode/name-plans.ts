@@ -118,9 +118,7 @@ export class NamePlans {
   }
 
   #planField(columnName: string, path: string, rule: FieldRule): FieldPlan {
-    const scaling = planScaling(rule);
-    const declared = rule.type ?? (scaling ? 'double' : undefined);
-    return { column: this.#columnOf(columnName, path), declared, scaling };
+    return { column: this.#columnOf(columnName, path), declared: rule.type, scaling: planScaling(rule) };
   }
 
   #columnOf(name: string, originalName: string): StampedColumn {

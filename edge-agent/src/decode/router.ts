@@ -2,7 +2,8 @@
  * From logged messages to batches: which streams want a message, and what they make of it.
  *
  * A message goes to every stream whose topic matches. It is refused – and becomes a dead letter, since it has been
- * acknowledged – when no stream wants it, or when one that wants it cannot read it.
+ * acknowledged – when no stream wants it, or when one that wants it cannot read it. A stream that finds none of its fields in
+ * what another one took does not refuse it.
  *
  * decode (format) → map (stream) → append (tables). Streams of one format share the decoding of a message.
  */
@@ -79,15 +80,16 @@ export class Router {
     let refusals: StreamRefusal[] | undefined;
     let decodedBy: Decode | undefined;
     let undecoded: Refusal | undefined;
+    let isTaken = false;
     for (const { stream, facts } of routes) {
       if (stream.decode !== decodedBy) undecoded = this.#decode(message.payload, stream.decode);
       decodedBy = stream.decode;
       const refusal = undecoded ?? this.#append(message, stream, facts, batches);
-      if (!refusal) continue;
-      refusals ??= [];
-      refusals.push({ stream: stream.config.name, code: refusal.code, reason: refusal.reason });
+      if (!refusal) isTaken = true;
+      else (refusals ??= []).push({ stream: stream.config.name, code: refusal.code, reason: refusal.reason });
     }
-    return refusals ?? none;
+    if (!refusals) return none;
+    return isTaken ? refusals.filter(({ code }) => code !== 'no_field') : refusals;
   }
 
   #decode(payload: Uint8Array, decode: Decode): Refusal | undefined {

@@ -38,7 +38,7 @@ export interface StreamConfig {
 export interface FieldRule {
   /** Absent: the name of the column. */
   readonly path?: string | undefined;
-  /** Absent: as it comes. */
+  /** Absent: as it comes, or double where it is scaled. */
   readonly type?: FieldType | undefined;
   readonly scale?: number | undefined;
   /** Added after scaling. */
@@ -60,8 +60,10 @@ export const tablesMaxDefault = 100;
 export function fieldRulesOf({ fields }: StreamConfig): Map<string, FieldRule & { readonly path: string }> {
   return new Map(
     [...(fields ?? [])].map(([key, written]) => {
-      const rule = typeof written === 'string' ? { type: written } : written;
-      return [columnNameOf(key), { ...rule, path: rule.path ?? key }];
+      const rule: FieldRule = typeof written === 'string' ? { type: written } : written;
+      const isScaled = (rule.scale ?? rule.offset ?? rule.round) !== undefined;
+      const type = rule.type ?? (isScaled ? 'double' : undefined);
+      return [columnNameOf(key), { ...rule, type, path: rule.path ?? key }];
     }),
   );
 }
