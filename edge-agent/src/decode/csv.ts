@@ -2,7 +2,7 @@
  * Format `csv` (RFC 4180): a line is a row. The first line names the columns, unless the stream does. A cell is text until
  * somebody knows better: what it is a number of, the mapper recognises. An empty cell is no value.
  */
-import { CsvError, parse, type Options as CsvParseOptions } from 'csv-parse/sync';
+import { CsvError, parse } from 'csv-parse/sync';
 import { messageOf } from '@varve/common/errors.js';
 import { readText, Refusal, type Decode } from './decoder.js';
 import type { DecodedRows } from './decoded-rows.js';
@@ -28,6 +28,12 @@ export function csvDecoder({ delimiter = ',', columns }: CsvOptions = {}): Decod
   };
 }
 
+interface CsvParseOptions {
+  readonly delimiter: string;
+  readonly skip_empty_lines: boolean;
+  readonly record_delimiter: string[];
+}
+
 export function csvOptionsOf(delimiter: string): CsvParseOptions {
   return { delimiter, skip_empty_lines: true, record_delimiter: ['\r\n', '\n', '\r'] };
 }
@@ -44,7 +50,7 @@ export function splitLines(text: string, delimiter: string): string[][] | Refusa
 
 export function parseLines(text: string, options: CsvParseOptions): string[][] | Refusal {
   try {
-    return parse(text, options) as string[][];
+    return parse(text, options);
   } catch (error) {
     // Whatever it is: bytes from outside stop nothing.
     const reason = error instanceof CsvError ? error.message : messageOf(error);

@@ -30,9 +30,11 @@ const path = z
   .min(1, 'write the name of a member, or a path such as data.temperature');
 const finite = (error: string) => z.number({ error });
 
+const expectedTime =
+  'write { path: ts, unit: ms } with the name of the member that holds the time, or arrival';
 const timeSchema = z.union(
   [
-    z.literal('arrival'),
+    z.literal('arrival', { error: expectedTime }),
     z
       .strictObject({
         path: path.optional(),
@@ -46,7 +48,7 @@ const timeSchema = z.union(
         context.addIssue({ code: 'custom', path: [missing], message });
       }),
   ],
-  { error: 'write { path: ts, unit: ms } with the name of the member that holds the time, or arrival' },
+  { error: expectedTime },
 );
 
 const fieldSchema = z.union(

@@ -53,7 +53,7 @@ const tlsSchema = z
   .superRefine(({ cert, key }, context) => {
     if ((cert === undefined) === (key === undefined)) return;
     const message = 'cert and key go together: write both, or neither';
-    context.addIssue({ code: 'custom', path: [cert === undefined ? 'key' : 'cert'], message });
+    context.addIssue({ code: 'custom', path: [cert === undefined ? 'cert' : 'key'], message });
   });
 
 const sourceSchema = z
