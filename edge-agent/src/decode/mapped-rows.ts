@@ -8,10 +8,9 @@
 import type { FieldType } from '@varve/common/contract/columns.js';
 import type { Scalar } from './decoded-rows.js';
 
-/** A column of fields; one object per name for as long as a mapper remembers it. */
+/** A column of fields, by what one sensor calls it. */
 export interface FieldColumn {
   readonly name: string;
-  /** What the sensor calls it. */
   readonly originalName: string;
 }
 

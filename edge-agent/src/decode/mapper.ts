@@ -133,7 +133,7 @@ export class Mapper {
   }
 
   #mapField(
-    { column, declared, scaling }: FieldPlan,
+    { column, lastSet, declared, scaling }: FieldPlan,
     name: string,
     kind: ValueKind,
     value: Scalar,
@@ -141,17 +141,17 @@ export class Mapper {
     mapped: MappedRows,
   ): void {
     // What the row says itself stands before what it shares.
-    if (column.stamp === this.#stamp && stamp !== this.#stamp) return;
-    if (column.stamp === stamp) {
-      this.#refusal ??= nameClash(column.setBy, name, column.name);
+    if (lastSet.stamp === this.#stamp && stamp !== this.#stamp) return;
+    if (lastSet.stamp === stamp) {
+      this.#refusal ??= nameClash(lastSet.setBy, name, column.name);
       return;
     }
-    if (column.stamp < this.#messageStamp && ++this.#columnCount > columnsPerMessageMax) {
+    if (lastSet.stamp < this.#messageStamp && ++this.#columnCount > columnsPerMessageMax) {
       this.#refusal ??= new Refusal('too_many_fields', `more than ${columnsPerMessageMax} different names`);
       return;
     }
-    column.stamp = stamp;
-    column.setBy = name;
+    lastSet.stamp = stamp;
+    lastSet.setBy = name;
     let typed = toDeclared(value, kind, declared);
     if (scaling && (typeof typed === 'number' || typeof typed === 'bigint'))
       typed = scaleNumber(Number(typed), scaling);
@@ -166,12 +166,12 @@ export class Mapper {
     }
     const tag = this.#plans.tagOf(name);
     if (!tag) return;
-    if (tag.stamp === this.#stamp) {
-      this.#refusal ??= nameClash(tag.setBy, name, tag.name);
+    if (tag.lastSet.stamp === this.#stamp) {
+      this.#refusal ??= nameClash(tag.lastSet.setBy, name, tag.name);
       return;
     }
-    tag.stamp = this.#stamp;
-    tag.setBy = name;
+    tag.lastSet.stamp = this.#stamp;
+    tag.lastSet.setBy = name;
     mapped.addTag(tag.name, value);
   }
 

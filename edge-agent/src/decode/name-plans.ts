@@ -20,7 +20,9 @@ export interface NamePlan {
 }
 
 export interface FieldPlan {
-  readonly column: StampedColumn;
+  readonly column: FieldColumn;
+  /** One for all names that make this column. */
+  readonly lastSet: Stamped;
   readonly declared: FieldType | undefined;
   readonly scaling: Scaling | undefined;
 }
@@ -32,17 +34,16 @@ export interface Scaling {
   readonly roundFactor: number;
 }
 
-/** Knows who set it last, so that two names that are one column are noticed. */
-export interface StampedColumn extends FieldColumn {
+/** Who set a column or tag last, so that two names that are one are noticed. */
+export interface Stamped {
   stamp: number;
   setBy: string;
 }
 
-/** A tag that the format says; undefined where it is dropped, or a tag of the stream has its name. */
-export interface StampedTag {
+/** A tag that the format says. */
+export interface TagPlan {
   readonly name: string;
-  stamp: number;
-  setBy: string;
+  readonly lastSet: Stamped;
 }
 
 const rememberedMax = 10_000;
@@ -56,9 +57,9 @@ export class NamePlans {
   readonly #rules: ReadonlyMap<string, FieldRule & { readonly path: string }>;
   readonly #takesOthers: boolean;
   readonly #plans = new Map<string, NamePlan>();
-  readonly #columns = new Map<string, StampedColumn>();
-  readonly #tags = new Map<string, StampedTag | null>();
-  readonly #tagsByColumn = new Map<string, StampedTag>();
+  readonly #columns = new Map<string, Stamped>();
+  readonly #tags = new Map<string, TagPlan | null>();
+  readonly #tagColumns = new Map<string, Stamped>();
 
   constructor(stream: StreamConfig) {
     this.#stream = stream;
@@ -80,7 +81,7 @@ export class NamePlans {
     }
     if (this.#tags.size > rememberedMax) {
       this.#tags.clear();
-      this.#tagsByColumn.clear();
+      this.#tagColumns.clear();
     }
   }
 
@@ -92,8 +93,8 @@ export class NamePlans {
     return plan;
   }
 
-  /** Of a tag that the format says; null where it is none. */
-  tagOf(name: string): StampedTag | null {
+  /** Of a tag that the format says; null where it is dropped, or a tag of the stream has its name. */
+  tagOf(name: string): TagPlan | null {
     const known = this.#tags.get(name);
     if (known !== undefined) return known;
     const tag = this.#planTag(name);
@@ -117,29 +118,29 @@ export class NamePlans {
     return { isTime, tagIndexes, fields: [this.#planField(column, path, {})] };
   }
 
-  #planField(columnName: string, path: string, rule: FieldRule): FieldPlan {
-    return { column: this.#columnOf(columnName, path), declared: rule.type, scaling: planScaling(rule) };
+  #planField(name: string, originalName: string, rule: FieldRule): FieldPlan {
+    return {
+      column: { name, originalName },
+      lastSet: stampOf(this.#columns, name),
+      declared: rule.type,
+      scaling: planScaling(rule),
+    };
   }
 
-  #columnOf(name: string, originalName: string): StampedColumn {
-    let column = this.#columns.get(name);
-    if (!column) {
-      column = { name, originalName, stamp: 0, setBy: '' };
-      this.#columns.set(name, column);
-    }
-    return column;
-  }
-
-  #planTag(original: string): StampedTag | null {
+  #planTag(original: string): TagPlan | null {
     const name = columnNameOf(original);
     if (covers(this.#stream.drop ?? [], original) || this.#tagNames.includes(name)) return null;
-    let tag = this.#tagsByColumn.get(name);
-    if (!tag) {
-      tag = { name, stamp: 0, setBy: '' };
-      this.#tagsByColumn.set(name, tag);
-    }
-    return tag;
+    return { name, lastSet: stampOf(this.#tagColumns, name) };
   }
+}
+
+function stampOf(stamps: Map<string, Stamped>, name: string): Stamped {
+  let stamped = stamps.get(name);
+  if (!stamped) {
+    stamped = { stamp: 0, setBy: '' };
+    stamps.set(name, stamped);
+  }
+  return stamped;
 }
 
 /** Whether `path` or something above it is listed. */
