@@ -76,7 +76,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const log = reportDiskFull(countedLog(watched, metrics), (message) => intake.reportDiskFull(message));
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
-  const router = new Router(config.streams);
+  const router = new Router(config.streams, log.opened.nextShipmentSeqs);
   const aggregation = new Aggregation({
     streams: config.streams,
     opened: log.opened.aggregates,

@@ -6,13 +6,15 @@
  */
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { FieldType } from '@varve/common/contract/columns.js';
-import type { StreamConfig } from '../config.js';
+import type { OpenBatch } from '../decode/append-rows.js';
+import { fieldRulesOf, tableOf, type StreamConfig } from '../decode/stream-config.js';
 import type { Router } from '../decode/router.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import type { AggregateRecipe, AggregateState, EdgeLog, LogRange, OutboxEntry } from '../log/edge-log.js';
 import { joinRanges, liveLane, type ShippingLane } from '../ship/plan-lanes.js';
 import { readWindow } from '../ship/read-window.js';
 import type { Window } from '../ship/window.js';
+import type { AggregateConfig } from './aggregate-config.js';
 import { cook, StreamAggregator, type AggregateBatch, type AggregatePlan } from './stream-aggregator.js';
 
 export interface AggregationOptions {
@@ -25,7 +27,7 @@ export interface AggregationOptions {
 /** Partials of one table, ready to be written. */
 export interface AggregateOutput {
   readonly database: string;
-  readonly name: string;
+  readonly table: string;
   readonly columns: BatchColumns;
   readonly facts: AggregateFacts;
   readonly recipe: AggregateRecipe;
@@ -39,8 +41,16 @@ export interface AggregationPlan {
   readonly accept: () => void;
 }
 
+/** A stream that has aggregates, and one table. */
+interface AggregatedStream {
+  readonly database: string;
+  readonly table: string;
+  readonly aggregates: readonly AggregateConfig[];
+  readonly declaredTypes: ReadonlyMap<string, FieldType>;
+}
+
 interface Aggregated {
-  readonly stream: StreamConfig;
+  readonly stream: AggregatedStream;
   readonly aggregator: StreamAggregator;
 }
 
@@ -48,13 +58,21 @@ export class Aggregation {
   readonly #all: readonly Aggregated[];
   readonly #opened: AggregateState;
   readonly #openBytesMax: number;
+  readonly #droppedTables: ReadonlySet<string>;
 
   constructor({ streams, opened, openBytesMax }: AggregationOptions) {
     this.#opened = opened;
     this.#openBytesMax = openBytesMax;
-    this.#all = streams
-      .filter(({ aggregates }) => aggregates.length > 0)
-      .map((stream) => ({ stream, aggregator: aggregatorOf(stream, opened) }));
+    this.#all = aggregatedStreams(streams).map((stream) => ({
+      stream,
+      aggregator: aggregatorOf(stream, opened),
+    }));
+    this.#droppedTables = findDroppedTables(streams);
+  }
+
+  /** No stream ships the rows of this table themselves. */
+  isDropped({ database, table }: Pick<OpenBatch, 'database' | 'table'>): boolean {
+    return this.#droppedTables.has(`${database}.${table}`);
   }
 
   /** Reads again from the log what was in open windows when the process before ended. */
@@ -106,7 +124,7 @@ export class Aggregation {
       const columns = columnsOf(window, stream);
       if (!columns) return [];
       return stream.aggregates.map((aggregate) => {
-        const partials = cook(recipe, aggregate, typesOf(stream), [], { ...range, columns });
+        const partials = cook(recipe, aggregate, stream.declaredTypes, [], { ...range, columns });
         return outputOf(stream, { aggregate, columns: partials, recipe });
       });
     });
@@ -114,31 +132,51 @@ export class Aggregation {
   }
 }
 
-function aggregatorOf(stream: StreamConfig, { closedMs }: AggregateState): StreamAggregator {
+function aggregatedStreams(streams: readonly StreamConfig[]): AggregatedStream[] {
+  return streams.flatMap((stream) => {
+    const { database, aggregates = [] } = stream;
+    const table = tableOf(stream);
+    if (aggregates.length === 0 || table === undefined) return [];
+    const types = [...fieldRulesOf(stream)].flatMap(([column, { type }]): [string, FieldType][] =>
+      type === undefined ? [] : [[column, type]],
+    );
+    return [{ database, table, aggregates, declaredTypes: new Map(types) }];
+  });
+}
+
+function findDroppedTables(streams: readonly StreamConfig[]): ReadonlySet<string> {
+  const keys = (isDropped: boolean) =>
+    streams
+      .filter(({ raw }) => (raw === 'drop') === isDropped)
+      .map((stream) => `${stream.database}.${tableOf(stream) ?? ''}`);
+  const shipped = new Set(keys(false));
+  return new Set(keys(true).filter((key) => !shipped.has(key)));
+}
+
+function aggregatorOf(stream: AggregatedStream, { closedMs }: AggregateState): StreamAggregator {
   const known = stream.aggregates.flatMap(({ table }): [string, number][] => {
     const ms = closedMs.get(tableKey(stream, table));
     return ms === undefined ? [] : [[table, ms]];
   });
-  return new StreamAggregator(stream.aggregates, typesOf(stream), new Map(known));
+  return new StreamAggregator(stream.aggregates, stream.declaredTypes, new Map(known));
 }
 
-function typesOf({ fields }: StreamConfig): ReadonlyMap<string, FieldType> {
-  return fields ?? new Map();
-}
-
-function columnsOf(window: Window, { database, name }: StreamConfig): BatchColumns | undefined {
-  const batch = window.batches.get(`${database}.${name}`)?.batch;
+function columnsOf(
+  window: Window,
+  { database, table }: Pick<AggregatedStream, 'database' | 'table'>,
+): BatchColumns | undefined {
+  const batch = window.batches.get(`${database}.${table}`)?.batch;
   return batch && batch.rowCount > 0 ? batch.finish() : undefined;
 }
 
 function outputOf(
-  { database }: StreamConfig,
+  { database }: AggregatedStream,
   { aggregate, columns, recipe }: AggregateBatch,
 ): AggregateOutput {
-  return { database, name: aggregate.table, columns, facts: { everyMs: aggregate.everyMs }, recipe };
+  return { database, table: aggregate.table, columns, facts: { everyMs: aggregate.everyMs }, recipe };
 }
 
-function stateOf(plans: readonly { stream: StreamConfig; plan: AggregatePlan }[]): AggregateState {
+function stateOf(plans: readonly { stream: AggregatedStream; plan: AggregatePlan }[]): AggregateState {
   const closedMs = plans.flatMap(({ stream, plan }) =>
     [...plan.closedMs].map(([table, ms]): [string, number] => [tableKey(stream, table), ms]),
   );
@@ -156,22 +194,22 @@ export async function remakePartials(
   router: Router,
 ): Promise<Pick<AggregateOutput, 'columns' | 'facts'> | undefined> {
   if (!recipe) return undefined;
-  const read = async (stream: StreamConfig, range: LogRange) => {
+  const read = async (stream: AggregatedStream, range: LogRange) => {
     const columns = columnsOf(await readWindow(log, router, range, clockBoot), stream);
     return columns && { ...range, columns };
   };
-  for (const stream of streams) {
+  for (const stream of aggregatedStreams(streams)) {
     const aggregate = stream.aggregates.find((one) => one.table === table);
     if (!aggregate || stream.database !== database) continue;
     const open = [];
     for (const range of recipe.openRanges) open.push((await read(stream, range)) ?? []);
     const window = recipe.window ? await read(stream, recipe.window) : undefined;
-    const columns = cook(recipe, aggregate, typesOf(stream), open.flat(), window);
+    const columns = cook(recipe, aggregate, stream.declaredTypes, open.flat(), window);
     return { columns, facts: { everyMs: aggregate.everyMs } };
   }
   return undefined;
 }
 
-function tableKey({ database }: StreamConfig, table: string): string {
+function tableKey({ database }: AggregatedStream, table: string): string {
   return `${database}.${table}`;
 }

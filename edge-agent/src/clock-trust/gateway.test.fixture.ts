@@ -64,6 +64,7 @@ export class Gateway {
   readonly shipped: Row[] = [];
   readonly #patienceMs: number;
   readonly #directory = mkdtempSync(join(tmpdir(), 'varve-clock-'));
+  readonly #stored = new Set<string>();
   readonly #files = new Map<string, readonly Row[]>();
   #trueMs = Date.UTC(2026, 10, 22);
   #boot: Boot;
@@ -201,8 +202,11 @@ export class Gateway {
     this.#step();
     const rows = this.#files.get(entry.file);
     assert(rows);
+    // The store has it from here on, whatever is killed; a put that is repeated changes nothing.
+    const key = `${entry.lane}/${entry.table}/${entry.seq}`;
+    if (!this.#stored.has(key)) this.shipped.push(...rows);
+    this.#stored.add(key);
     await outbox.confirm(entry);
-    this.shipped.push(...rows);
     this.#outboxEntries = outbox.entries.length;
     return true;
   }

@@ -159,7 +159,9 @@ export class Pump {
     const hasRoom = this.#hasRoom(liveLane);
     // A window that waits for room takes no more: what is not in it can still be dropped.
     const takesMore = !window?.isFull(policy) && (!isDue || hasRoom);
-    if (this.#shouldJump(!takesMore)) {
+    // A window without messages, for the ledger alone, has nothing to jump over.
+    const isStuck = !takesMore && window !== undefined && window.lastSeq >= window.firstSeq;
+    if (this.#shouldJump(isStuck)) {
       await this.#reading.run(() => this.#jump());
       return true;
     }

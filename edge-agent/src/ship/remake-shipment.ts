@@ -64,8 +64,8 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
 }
 
 async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<TableBatch> {
-  const { database, name } = lossesDestination;
-  if (entry.database !== database || entry.table !== name) return await decodeAgain(entry, options);
+  const { database, table } = lossesDestination;
+  if (entry.database !== database || entry.table !== table) return await decodeAgain(entry, options);
   return lossesBatch(options.agent, await options.log.shippedLosses(entry.id));
 }
 

@@ -10,7 +10,6 @@ import type { Logger } from '@varve/common/log.js';
 import type { Aggregation, AggregateOutput, AggregationPlan } from '../aggregate/aggregation.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import type { ArrivalGate } from '../clock-trust/clock-watch.js';
-import type { StreamConfig } from '../config.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
@@ -26,7 +25,7 @@ export interface StagerOptions {
   readonly log: Pick<EdgeLog, 'opened' | 'stage' | 'waitingLosses'>;
   readonly encoder: Pick<ParquetEncoder, 'encode'>;
   readonly outbox: Outbox;
-  readonly aggregation: Pick<Aggregation, 'plan' | 'nextDueMs'>;
+  readonly aggregation: Pick<Aggregation, 'plan' | 'nextDueMs' | 'isDropped'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -40,7 +39,7 @@ export interface PositionAfter {
   readonly backlog: readonly LogRange[];
 }
 
-type Destination = Pick<StreamConfig, 'database' | 'name'>;
+type Destination = Pick<LaneOfTable, 'database' | 'table'>;
 
 export class Stager {
   readonly #options: StagerOptions;
@@ -108,10 +107,10 @@ export class Stager {
     aggregates: AggregationPlan,
     shipments: StagedShipment[],
   ): Promise<number | undefined> {
-    const { agent, log } = this.#options;
-    for (const { stream, batch } of window.batches.values())
-      if (batch.rowCount > 0 && stream.raw === 'ship')
-        shipments.push(await this.#encode(lane, window, stream, batch.finish()));
+    const { agent, aggregation, log } = this.#options;
+    for (const open of window.batches.values())
+      if (open.batch.rowCount > 0 && !aggregation.isDropped(open))
+        shipments.push(await this.#encode(lane, window, open, open.batch.finish()));
     for (const output of aggregates.outputs)
       shipments.push(await this.#encode(lane, window, output, output.columns, output));
     const losses = this.#hasLosses && lane === liveLane ? await log.waitingLosses() : [];
@@ -129,7 +128,7 @@ export class Stager {
     columns: BatchColumns,
     aggregate?: Pick<AggregateOutput, 'facts' | 'recipe'>,
   ): Promise<StagedShipment> {
-    const way = { lane, database: destination.database, table: destination.name };
+    const way = { lane, database: destination.database, table: destination.table };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
     const recipe = aggregate?.recipe;
     // Blocks stay until everything that is made of them is confirmed.
