@@ -89,6 +89,7 @@ async function goOffline(owner: Owner, count: number, note: (text: string) => vo
       path_style: true,
     },
     ship: { every: '1s' },
+    isBench: true,
   });
   installation.startAgent();
   await broker.subscribed();
