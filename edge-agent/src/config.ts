@@ -74,7 +74,7 @@ export const edgeSchema = z.strictObject({
   ship: z
     .strictObject({
       every: durationMs({ minMs: 100, maxMs: 86_400_000 }).default(10_000),
-      max_rows: z.int().min(1).max(1_000_000).default(100_000),
+      max_rows: z.int().min(1).max(1_000_000).default(50_000),
       max_bytes: sizeBytes({ minBytes: shipBytesMin }).optional(),
       live_first: z.boolean({ error: 'write true or false' }).default(true),
       bandwidth: bytesPerSecond({ minBytes: 1_000 }).optional(),
