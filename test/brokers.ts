@@ -27,16 +27,21 @@ export interface MosquittoOptions {
   readonly dir: string;
   /** For a restart on the port it had. */
   readonly port?: number;
+  /** Lines of its configuration behind those of the plain listener. */
+  readonly more?: readonly string[];
 }
 
 /** Sessions and their queues have no limit; after an orderly stop they are there again on the same folder. */
-export async function startMosquitto(owner: Owner, { dir, port }: MosquittoOptions): Promise<TestBroker> {
+export async function startMosquitto(
+  owner: Owner,
+  { dir, port, more = [] }: MosquittoOptions,
+): Promise<TestBroker> {
   const program = mosquitto();
   if (program === undefined) throw new Error('skip this test without Mosquitto: see requirements.ts');
   const ownPort = port ?? (await freePort());
   mkdirSync(dir, { recursive: true });
   const configPath = join(dir, 'mosquitto.conf');
-  writeFileSync(configPath, mosquittoConfig(dir, ownPort));
+  writeFileSync(configPath, [mosquittoConfig(dir, ownPort), ...more, ''].join('\n'));
   return whenListening(startProcess(owner, program, ['-c', configPath]), ownPort);
 }
 

@@ -5,10 +5,19 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** The path of the `mosquitto` program. Debian keeps it where only root's path leads. */
+/** The path of the `mosquitto` program. */
 export function mosquitto(): string | undefined {
+  return findProgram('mosquitto');
+}
+
+/** Debian keeps some where only root's path leads. */
+function findProgram(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map((folder) => join(folder, 'mosquitto')).find((path) => existsSync(path));
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+export function skipWithoutOpenssl(): string | false {
+  return findProgram('openssl') === undefined && 'needs OpenSSL: install the package "openssl"';
 }
 
 export function skipWithoutMosquitto(): string | false {

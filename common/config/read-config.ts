@@ -178,5 +178,5 @@ function placeOf({ path }: z.core.$ZodIssue, lineOf: (path: readonly PropertyKey
 
 /** How far an alternative of a union got before it failed: the one that got furthest is the one that was meant. */
 function closeness(issues: readonly z.core.$ZodIssue[]): number {
-  return Math.max(...issues.map(({ code, path }) => path.length + (code === 'invalid_type' ? 0 : 1)));
+  return Math.max(...issues.map(({ code, path }) => 2 * path.length + (code === 'invalid_type' ? 0 : 1)));
 }

@@ -12,12 +12,14 @@
  * | varve.original_names     | JSON object, column → name before folding; `{}` when none    |
  * | varve.log_first, .log_last | first and last log sequence whose messages are in the file |
  * | varve.lost_rows          | decimal integer, absent when 0: rows that were in this shipment before the agent lost its file and made it again from what its log still had; the file may be empty then |
+ * | varve.aggregate          | only in a table of aggregates: see `aggregate.ts`            |
  *
  * Columns: `time` INT64 TIMESTAMP(MICROS, UTC) not null; tags BYTE_ARRAY STRING; fields DOUBLE, INT64, BOOLEAN or
  * BYTE_ARRAY STRING. Rows are sorted by tags, then time; rows with one (tags, time) stand in the order they came in.
  */
 import { z } from 'zod';
 import { Failure } from '../errors.js';
+import { aggregateKey, formatAggregateFacts, parseAggregateFacts, type AggregateFacts } from './aggregate.js';
 import type { InboxKey } from './object-keys.js';
 
 export const contractVersion = 1;
@@ -30,6 +32,8 @@ export interface ShipmentMetadata extends InboxKey {
   readonly lastLogSeq: number;
   /** Absent: none. */
   readonly lostRows?: number | undefined;
+  /** Of a table of aggregates. */
+  readonly aggregate?: AggregateFacts | undefined;
 }
 
 export function formatShipmentMetadata(metadata: ShipmentMetadata): Map<string, string> {
@@ -46,6 +50,7 @@ export function formatShipmentMetadata(metadata: ShipmentMetadata): Map<string, 
     ['varve.original_names', JSON.stringify(metadata.originalNames)],
     ['varve.log_first', String(metadata.firstLogSeq)],
     ['varve.log_last', String(metadata.lastLogSeq)],
+    ...(metadata.aggregate ? ([[aggregateKey, formatAggregateFacts(metadata.aggregate)]] as const) : []),
     ...(metadata.lostRows ? ([['varve.lost_rows', String(metadata.lostRows)]] as const) : []),
   ]);
 }
@@ -66,6 +71,13 @@ function jsonText<T extends z.ZodType>(schema: T) {
   });
 }
 
+const aggregateText = z.string().transform((text, context): AggregateFacts => {
+  const facts = parseAggregateFacts(text);
+  if (facts) return facts;
+  context.addIssue({ code: 'custom', message: 'is not the JSON it should be' });
+  return z.NEVER;
+});
+
 const metadataSchema = z
   .object({
     'varve.contract': z.literal(String(contractVersion)),
@@ -81,6 +93,7 @@ const metadataSchema = z
     'varve.log_first': integerText,
     'varve.log_last': integerText,
     'varve.lost_rows': integerText.optional(),
+    [aggregateKey]: aggregateText.optional(),
   })
   .transform((raw): ShipmentMetadata => ({
     agent: raw['varve.agent'],
@@ -94,6 +107,7 @@ const metadataSchema = z
     originalNames: raw['varve.original_names'],
     firstLogSeq: raw['varve.log_first'],
     lastLogSeq: raw['varve.log_last'],
+    ...(raw[aggregateKey] === undefined ? {} : { aggregate: raw[aggregateKey] }),
     ...(raw['varve.lost_rows'] === undefined ? {} : { lostRows: raw['varve.lost_rows'] }),
   }));
 

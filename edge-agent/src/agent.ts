@@ -14,6 +14,7 @@ import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
+import { Aggregation } from './aggregate/aggregation.js';
 import { shareBytes } from './buffer/buffer-config.js';
 import { BufferKeeper } from './buffer/buffer-keeper.js';
 import { Evictor } from './buffer/evictor.js';
@@ -75,7 +76,13 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const log = reportDiskFull(countedLog(watched, metrics), (message) => intake.reportDiskFull(message));
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
-  const router = new Router(config.streams);
+  const router = new Router(config.streams, log.opened.nextShipmentSeqs);
+  const aggregation = new Aggregation({
+    streams: config.streams,
+    opened: log.opened.aggregates,
+    openBytesMax: bounds.openWindowBytesMax,
+  });
+  await aggregation.restore(log, router);
   const watch: ClockWatch = new ClockWatch({
     ...{ config: config.clock, bootId: await readBootId(), log, clock, logger },
     readEvidence: readClockEvidence,
@@ -93,7 +100,12 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     schedule: config.ship.schedule,
     bytesPerSecondMax: config.ship.bytesPerSecondMax,
-    remake: (entry) => remakeShipment(entry, { ...shipping, onLosses: () => pump.noteLosses() }),
+    remake: (entry) =>
+      remakeShipment(entry, {
+        ...shipping,
+        streams: config.streams,
+        onLosses: () => pump.noteLosses(),
+      }),
     isLogDrained: () => pump.isAtEnd,
     openStore: (mayCreate) => openStore(config.store, { ...proof, mayCreate }),
     onConfirmed: () => {
@@ -103,7 +115,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     onReachable: () => publisher.wake(),
   });
   const pump: Pump = new Pump({
-    ...shipping,
+    ...{ ...shipping, aggregation },
     arrivals: watch,
     policy: { ...config.ship, logBytesMax: bounds.windowBytesMax },
     mayStage: () => keeper.mayStage(),

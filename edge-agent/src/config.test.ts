@@ -104,7 +104,7 @@ const single: [what: string, from: string, to: string, message: RegExp][] = [
   ['a bandwidth', 'every: 10s', 'bandwidth: 64KB', /ship\.bandwidth: .*write a rate such as 64KB\/s/],
   ['a topic filter', '"plant/#"', '"plant/#/x"', /not an MQTT topic filter/],
   ['a topic template', '{device}', '{Device No}', /write \{device_no\}/],
-  ['another format', 'format: json', 'format: xml', /write json/],
+  ['another format', 'format: json', 'format: xml', /write one of json, value/],
   ['a table name', '  environment:', '  Env-1:', /is not a table name/],
   [
     'the name of the loss ledger',
@@ -123,6 +123,39 @@ for (const [what, from, to, message] of single)
     assert.match((await problems(context, example.replace(from, to))).join('\n'), message);
   });
 
+const ofAggregates: [what: string, text: string, message: RegExp][] = [
+  [
+    'rows that are dropped without aggregates',
+    'raw: drop',
+    /streams\.environment\.raw: drops the rows, and no/,
+  ],
+  [
+    'an aggregate of another table',
+    'aggregate: [{ every: 10s }, { every: 1m, table: environment_10s }]',
+    /aggregate\.1: writes table environment_10s, as something else does/,
+  ],
+  [
+    'an aggregate of its own table',
+    'aggregate: [{ every: 10s, table: environment }]',
+    /aggregate\.0: writes table environment, as something else does/,
+  ],
+];
+for (const [what, text, message] of ofAggregates)
+  test(`${what} is explained`, async (context) => {
+    const stream = example.replace('    format: json', `    format: json\n    ${text}`);
+    assert.match((await problems(context, stream)).join('\n'), message);
+  });
+
+test('an aggregate whose tag is called part is explained', async (context) => {
+  const stream = example
+    .replace('{site}', '{part}')
+    .replace('    format: json', '    format: json\n    aggregate: [{ every: 10s }]');
+  assert.match(
+    (await problems(context, stream)).join(''),
+    /tags\.part: is the name of a column that aggregates have/,
+  );
+});
+
 const inBuffer: [what: string, text: string, message: RegExp][] = [
   ['a choice', 'on_full: panic', /buffer\.on_full: write one of drop_oldest, stop_reading/],
   ['a size that is too small', 'max_size: 1MB', /buffer\.max_size: is too small/],
@@ -134,6 +167,108 @@ const inBuffer: [what: string, text: string, message: RegExp][] = [
 for (const [what, text, message] of inBuffer)
   test(`${what} of the buffer that is wrong is explained`, async (context) => {
     assert.match((await problems(context, `${example}buffer: { ${text} }\n`)).join('\n'), message);
+  });
+
+const format = 'format: json';
+const inStream: [what: string, to: string, message: RegExp][] = [
+  [
+    'an option of a format',
+    'format: { type: csv, delimter: ";" }',
+    /format\.delimter: is not an option here/,
+  ],
+  ['a delimiter', 'format: { type: csv, delimiter: "--" }', /format\.delimiter: write one character/],
+  ['columns', 'format: { type: csv, columns: [a, a] }', /format\.columns: every column needs a name/],
+  ['a precision', 'format: { type: line_protocol, precision: m }', /format\.precision: write one of s, ms/],
+  ['a format by its type', 'format: { type: xml }', /format.*: write one of json, value/],
+  ['a field', `${format}\n    fields: { a: int }`, /fields\.a: write one of double, long/],
+  ['a rule', `${format}\n    fields: { a: { scale: 0 } }`, /fields\.a\.scale: write a number other than 0/],
+  ['decimals', `${format}\n    fields: { a: { round: 1.5 } }`, /fields\.a\.round: write how many decimals/],
+  ['two fields', `${format}\n    fields: { "T 1": {}, t_1: {} }`, /"T 1" would both be the column t_1/],
+  ['a field like a tag', `${format}\n    fields: { device: string }`, /fields\.device: is the name of a tag/],
+  ['a tag', `${format}\n    tags: { Line: "3" }`, /tags\.Line: is no name for a tag: write line/],
+  [
+    'a level',
+    `${format}\n    tags: { a: { topic: x } }`,
+    /tags\.a\.topic: is no level .* \{site\}, \{device\}/,
+  ],
+  ['a level in a table', `${format}\n    table: "{kind}"`, /table: \{kind\} is no level of the topic/],
+  ['a table', `${format}\n    table: Env`, /table: is no name of a table/],
+  ['a taken table', `${format}\n    table: varve_losses`, /table: is the table of the loss ledger/],
+  ['a number of tables', `${format}\n    max_tables: 0`, /max_tables/],
+  ['the switch', `${format}\n    other_fields: keep`, /other_fields: write take or ignore/],
+  ['an empty list', `${format}\n    keep: []`, /keep: list at least one/],
+];
+for (const [what, to, message] of inStream)
+  test(`${what} of a stream that is wrong is explained`, async (context) => {
+    assert.match((await problems(context, example.replace(format, to))).join('\n'), message);
+  });
+
+const inTime: [time: string, message: RegExp][] = [
+  ['{ path: ts }', /time\.unit: write unit too/],
+  ['{ unit: ms }', /time\.path: write path too/],
+  ['{ path: ts, unit: ms, snap: 1 }', /time\.snap: write a duration/],
+  ['now', /time: write \{ path: ts, unit: ms \}.* or arrival/],
+];
+for (const [time, message] of inTime)
+  test(`the time ${time} is explained`, async (context) => {
+    const text = example.replace('{ path: ts, unit: ms }', time);
+    assert.match((await problems(context, text)).join('\n'), message);
+  });
+
+test('two streams of one table declare a field alike', async (context) => {
+  const other = 'streams:\n  second: { topic: x, format: json, table: environment, fields: { t: long } }';
+  const text = example.replace(format, `${format}\n    fields: { t: double }`).replace('streams:', other);
+  const [problem] = await problems(context, text);
+  assert.match(problem ?? '', /fields\.t: is double here and long in stream second/);
+});
+
+test('a stream with all there is', async (context) => {
+  const text = example.replace(
+    format,
+    `format: { type: json, rows: data.readings }
+    table: "env_{site}"
+    max_tables: 5
+    tags: { line: 3, hall: { path: meta.hall }, machine: { topic: device } }
+    fields: { temp: { path: t, type: double, scale: 0.1, offset: -40, round: 2 }, n: long }
+    keep: [state]
+    drop: [fw]
+    other_fields: take`,
+  );
+  const [stream] = (await read(context, text.replace('unit: ms }', 'unit: ms, snap: 1s }'))).streams;
+  assert(stream);
+  const { topic, ...rest } = stream;
+  assert.deepEqual(topic.tags, ['site', 'device']);
+  assert.deepEqual(rest, {
+    ...{ name: 'environment', database: 'main', priority: 0, tablesMax: 5, otherFields: 'take' },
+    format: { type: 'json', rows: 'data.readings' },
+    table: { parts: ['env_', 'site', ''], names: ['site'] },
+    time: { path: 'ts', unit: 'ms' },
+    snapUs: 1_000_000,
+    tags: new Map<string, object>([
+      ['line', { constant: '3' }],
+      ['hall', { path: 'meta.hall' }],
+      ['machine', { topic: 'device' }],
+    ]),
+    fields: new Map<string, object | string>([
+      ['temp', { path: 't', type: 'double', scale: 0.1, offset: -40, round: 2 }],
+      ['n', 'long'],
+    ]),
+    ...{ keep: ['state'], drop: ['fw'], raw: 'ship', aggregates: [] },
+  });
+});
+
+const mqtt = 'mqtt: mqtt://127.0.0.1:1883';
+const mqtts = 'mqtt: mqtts://127.0.0.1:8883';
+const inTls: [what: string, to: string, message: RegExp][] = [
+  ['for a broker without it', `${mqtt}\n    tls: { ca: ca.pem }`, /tls: is for mqtts:\/\/ and wss:/],
+  ['without a key', `${mqtts}\n    tls: { cert: a.pem }`, /tls\.key: cert and key go together/],
+  ['without its file', `${mqtts}\n    tls: { ca: gone.pem }`, /tls\.ca: is no certificate in PEM \(ENOENT/],
+  ['without PEM', `${mqtts}\n    tls: { ca: edge.yaml }`, /tls\.ca: is no certificate in PEM/],
+  ['with a switch', `${mqtts}\n    tls: { insecure: true }`, /tls\.insecure: is not an option here/],
+];
+for (const [what, to, message] of inTls)
+  test(`TLS ${what} is explained`, async (context) => {
+    assert.match((await problems(context, example.replace(mqtt, to))).join('\n'), message);
   });
 
 test('the buffer as it is written', async (context) => {

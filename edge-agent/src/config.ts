@@ -6,7 +6,6 @@ import {
   invalidConfig,
   readConfig,
   resolveBeside,
-  type ConfigProblem,
   type ConfigSource,
 } from '@varve/common/config/read-config.js';
 import { isS3Url, storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
@@ -17,45 +16,16 @@ import {
   sizeBytes,
   type ListenAddress,
 } from '@varve/common/config/units.js';
-import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
-import { identifierPattern, isIdentifier, keyPartPattern } from '@varve/common/contract/names.js';
-import { defaultDatabase } from '@varve/common/contract/object-keys.js';
+import { keyPartPattern } from '@varve/common/contract/names.js';
 import { bufferSchema, type BufferConfig } from './buffer/buffer-config.js';
 import { clockSchema, type ClockConfig } from './clock-trust/clock-config.js';
-import { timeUnits, type TimeUnit } from './decode/time.js';
-import { parseTopicTemplate, type TopicTemplate } from './decode/topic-template.js';
-import { lossesTable } from './ship/losses-batch.js';
+import type { StreamConfig } from './decode/stream-config.js';
+import { shapeStreams, streamsSchema } from './decode/stream-schema.js';
 import { isCronExpression } from './ship/upload-gate.js';
-import { isTopicFilter } from './source/topic-filter.js';
+import { checkSources, shapeSources, sourcesSchema, type SourceConfig } from './source/source-schema.js';
 
-export interface SourceConfig {
-  readonly name: string;
-  /** With user name and password, if it has them: never log it, log `brokerName`. */
-  readonly url: string;
-  readonly brokerName: string;
-  readonly topics: readonly string[];
-  readonly clientId: string;
-  readonly username: string | undefined;
-  readonly password: string | undefined;
-  readonly keepaliveSeconds: number;
-  readonly sessionExpirySeconds: number;
-  /** How many unacknowledged QoS 1 messages the broker may send (MQTT 5, §3.1.2.11.3). */
-  readonly receiveMaximum: number;
-}
-
-export interface StreamConfig {
-  /** Name of the stream and of the table it writes. */
-  readonly name: string;
-  readonly database: string;
-  readonly topic: TopicTemplate;
-  readonly format: 'json';
-  /** Absent: arrival time. */
-  readonly time: { readonly path: string; readonly unit: TimeUnit } | undefined;
-  /** Absent: every number, boolean and string that is not a tag or the time. */
-  readonly fields: ReadonlyMap<string, FieldType> | undefined;
-  /** When messages must be dropped, those of the lowest go first. */
-  readonly priority: number;
-}
+export type { SourceConfig } from './source/source-schema.js';
+export type { StreamConfig } from './decode/stream-config.js';
 
 export interface GroupLimits {
   readonly messagesMax: number;
@@ -88,64 +58,6 @@ export interface EdgeConfig {
   readonly listen: ListenAddress;
 }
 
-const mqttUrl = z
-  .url({
-    protocol: /^(mqtts?|wss?)$/,
-    error: 'write a broker URL such as mqtt://127.0.0.1:1883, or mqtts://, ws://, wss://',
-  })
-  .transform((text) => new URL(text));
-
-const sourceSchema = z.strictObject({
-  mqtt: mqttUrl,
-  topics: z
-    .array(
-      z.string().refine(isTopicFilter, {
-        error: 'is not an MQTT topic filter: + stands for one whole level, # only for the last',
-      }),
-      { error: 'list the topics to subscribe to, such as ["plant/#"]' },
-    )
-    .min(1, 'list at least one topic, such as ["plant/#"]')
-    .max(100, 'list at most 100 topics'),
-  client_id: z.string().min(1).max(64).optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  keepalive: durationMs({ minMs: 1_000, maxMs: 65_535_000 }).default(60_000),
-  session_expiry: durationMs({ minMs: 1_000, maxMs: 4_294_967_000_000 }).default(14 * 86_400_000),
-  receive_maximum: z.int().min(1).max(65_535).default(1_000),
-});
-
-const streamSchema = z.strictObject({
-  topic: z.string().transform((text, context): TopicTemplate => {
-    const parsed = parseTopicTemplate(text);
-    if (typeof parsed !== 'string') return parsed;
-    context.addIssue({ code: 'custom', message: parsed });
-    return z.NEVER;
-  }),
-  format: z.literal('json', { error: 'write json: other formats are not there yet' }),
-  database: z
-    .string()
-    .regex(identifierPattern, 'use a-z, 0-9 and _, not starting with a digit')
-    .default(defaultDatabase),
-  time: z
-    .strictObject({
-      path: z.string().min(1, 'write the name of the member that holds the time, such as ts'),
-      unit: z.enum(timeUnits, { error: `write one of ${timeUnits.join(', ')}` }),
-    })
-    .optional(),
-  fields: z
-    .record(z.string(), z.enum(fieldTypes, { error: `write one of ${fieldTypes.join(', ')}` }))
-    .refine(
-      (fields) => Object.keys(fields).length > 0,
-      'list at least one field, or leave `fields` out to take them all',
-    )
-    .optional(),
-  priority: z.int('write a whole number: streams with the lowest lose messages first').default(0),
-});
-
-const identifierKey = z.string().refine(isIdentifier, {
-  error: 'is not a table name: use a-z, 0-9 and _, not starting with a digit, at most 63 characters',
-});
-
 const keyPart = z.string({ error: 'give the agent a name, unique in the store' }).regex(keyPartPattern, {
   error: 'use a-z, 0-9, - and _, at most 63 characters, such as press-hall-3',
 });
@@ -156,25 +68,13 @@ const shipBytesDefault = 16_000_000;
 export const edgeSchema = z.strictObject({
   agent: keyPart,
   data_dir: z.string().min(1).default('./data'),
-  sources: z
-    .record(z.string().regex(keyPartPattern, 'use a-z, 0-9, - and _ in the name of a source'), sourceSchema, {
-      error: ({ code }) =>
-        code === 'invalid_key'
-          ? undefined
-          : 'name at least one source, such as plant: { mqtt: mqtt://127.0.0.1:1883, topics: ["plant/#"] }',
-    })
-    .refine((sources) => Object.keys(sources).length > 0, 'name at least one source'),
-  streams: z
-    .record(identifierKey, streamSchema, {
-      error:
-        'name at least one stream, such as environment: { topic: "plant/{device}/environment", format: json }',
-    })
-    .refine((streams) => Object.keys(streams).length > 0, 'name at least one stream'),
+  sources: sourcesSchema,
+  streams: streamsSchema,
   store: storeSchema,
   ship: z
     .strictObject({
       every: durationMs({ minMs: 100, maxMs: 86_400_000 }).default(10_000),
-      max_rows: z.int().min(1).max(1_000_000).default(100_000),
+      max_rows: z.int().min(1).max(1_000_000).default(50_000),
       max_bytes: sizeBytes({ minBytes: shipBytesMin }).optional(),
       live_first: z.boolean({ error: 'write true or false' }).default(true),
       bandwidth: bytesPerSecond({ minBytes: 1_000 }).optional(),
@@ -207,33 +107,9 @@ type RawConfig = z.infer<typeof edgeSchema>;
 /** @throws Failure `config_unreadable`, `config_invalid` (every problem, with line, path and remedy) */
 export async function readEdgeConfig(source: ConfigSource): Promise<EdgeConfig> {
   const raw = await readConfig(source, edgeSchema);
-  const problems = crossCheck(raw);
+  const problems = checkSources(raw.agent, source.path, raw.sources);
   if (problems.length > 0) throw invalidConfig(source.path, problems);
   return shapeConfig(raw, source.path);
-}
-
-function crossCheck(raw: RawConfig): ConfigProblem[] {
-  return [...checkClientIds(raw), ...checkStreamNames(raw)];
-}
-
-function checkClientIds(raw: RawConfig): ConfigProblem[] {
-  const clientIds = Object.entries(raw.sources).map(([name, source]) => ({
-    name,
-    session: `${source.mqtt.host} ${source.client_id ?? name}`,
-  }));
-  return clientIds
-    .filter(({ session }, index) => clientIds.findIndex((other) => other.session === session) < index)
-    .map(({ name }) => ({
-      line: undefined,
-      path: `sources.${name}.client_id`,
-      message: 'is used by another source on this broker, and each would throw the other out: write another',
-    }));
-}
-
-function checkStreamNames({ streams }: RawConfig): ConfigProblem[] {
-  if (!(lossesTable in streams)) return [];
-  const message = 'is the table of the loss ledger, which the agent writes itself: choose another name';
-  return [{ line: undefined, path: `streams.${lossesTable}`, message }];
 }
 
 function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
@@ -243,16 +119,8 @@ function shapeConfig(raw: RawConfig, configPath: string): EdgeConfig {
   return {
     agent: raw.agent,
     dataDir: resolveBeside(configPath, raw.data_dir),
-    sources: Object.entries(raw.sources).map(([name, source]) => shapeSource(raw.agent, name, source)),
-    streams: Object.entries(raw.streams).map(([name, stream]) => ({
-      name,
-      database: stream.database,
-      topic: stream.topic,
-      format: stream.format,
-      time: stream.time,
-      fields: stream.fields ? new Map(Object.entries(stream.fields)) : undefined,
-      priority: stream.priority,
-    })),
+    sources: shapeSources(raw.agent, configPath, raw.sources),
+    streams: shapeStreams(raw.streams),
     store,
     ship: shapeShip(raw.ship),
     group: {
@@ -288,25 +156,4 @@ function shapeShip({
 export function planShipBytesMax(bytesPerSecondMax: number | undefined): number {
   if (bytesPerSecondMax === undefined) return shipBytesDefault;
   return Math.max(shipBytesMin, Math.min(shipBytesDefault, bytesPerSecondMax * 60));
-}
-
-function shapeSource(agent: string, name: string, raw: RawConfig['sources'][string]): SourceConfig {
-  const url = new URL(raw.mqtt);
-  const brokerName = `${url.protocol}//${url.host}`;
-  const username = raw.username ?? (decodeURIComponent(url.username) || undefined);
-  const password = raw.password ?? (decodeURIComponent(url.password) || undefined);
-  url.username = '';
-  url.password = '';
-  return {
-    name,
-    url: url.href,
-    brokerName,
-    topics: raw.topics,
-    clientId: raw.client_id ?? `varve-${agent}-${name}`,
-    username,
-    password,
-    keepaliveSeconds: Math.round(raw.keepalive / 1_000),
-    sessionExpirySeconds: Math.round(raw.session_expiry / 1_000),
-    receiveMaximum: raw.receive_maximum,
-  };
 }

@@ -5,6 +5,7 @@
  */
 import { Command } from 'commander';
 import type { BenchOptions } from './bench-run.js';
+import { benchEdgeDecode } from './edge-decode.js';
 import { benchEdgeIngest } from './edge-ingest.js';
 import { benchEdgeMemory } from './edge-memory.js';
 import { benchEdgeOffline } from './edge-offline.js';
@@ -16,6 +17,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'edge-writes': benchEdgeWrites,
   'edge-memory': benchEdgeMemory,
   'edge-offline': benchEdgeOffline,
+  'edge-decode': benchEdgeDecode,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));
@@ -28,7 +30,12 @@ await new Command('npm run bench --')
   .description(`Measures: ${Object.keys(benches).join(', ')}. Without names, all of them.`)
   .argument('[names...]')
   .option('--json', 'for programs')
-  .option('--runs <count>', 'of each measurement of edge-ingest; medians are reported', wholeNumber, 3)
+  .option(
+    '--runs <count>',
+    'of each measurement of edge-ingest and edge-decode; medians are reported',
+    wholeNumber,
+    3,
+  )
   .option('--messages <count>', 'per run of edge-ingest', wholeNumber, 150_000)
   .option('--offline-messages <count>', 'while the store is away in edge-offline', wholeNumber, 10_000_000)
   .option('--minutes <count>', 'how long edge-memory watches', wholeNumber, 2)

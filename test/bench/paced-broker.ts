@@ -67,12 +67,15 @@ export class PacedBroker {
     return this.#latenciesMs;
   }
 
-  /** Sends them as fast as they are acknowledged. */
-  async flood(messages: Iterable<PlainMessage>): Promise<void> {
+  /** Sends them as fast as they are acknowledged, and no faster than that on average. */
+  async flood(messages: Iterable<PlainMessage>, perSecondMax: number): Promise<void> {
+    const startedMs = systemClock.monotonicMs();
+    const isEarly = (sent: number) => systemClock.monotonicMs() < startedMs + (sent * 1_000) / perSecondMax;
     let sent = 0;
     for (const message of messages) {
       this.#publish(message);
-      if (++sent % floodStep === 0) while (this.#sentMs.size > floodWindow) await systemClock.sleep(tickMs);
+      if (++sent % floodStep === 0)
+        while (this.#sentMs.size > floodWindow || isEarly(sent)) await systemClock.sleep(tickMs);
     }
     await waitFor('the last PUBACK', () => this.#sentMs.size === 0, drainLimitMs);
     this.#latenciesMs = [];

@@ -7,6 +7,7 @@ import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
+import { Aggregation } from '@varve/edge-agent/aggregate/aggregation.js';
 import { BufferKeeper } from '@varve/edge-agent/buffer/buffer-keeper.js';
 import { shareBytes } from '@varve/edge-agent/buffer/buffer-config.js';
 import { Evictor } from '@varve/edge-agent/buffer/evictor.js';
@@ -78,19 +79,27 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
   const outbox = await Outbox.open('', log, profile.outboxBytesMax, disk.files);
   const encoder = { encode: disk.encode.bind(disk) };
   const router = new Router(streams);
+  const aggregation = new Aggregation({
+    ...{ streams, opened: log.opened.aggregates, openBytesMax: profile.openBytesMax },
+  });
+  await aggregation.restore(log, router);
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
 
   const shipper = new Shipper({
     ...{ agent, epoch: log.opened.epoch, outbox, clock, random, logger, metrics },
     ...{ schedule: undefined, bytesPerSecondMax: profile.bytesPerSecondMax },
-    remake: (entry) => remakeShipment(entry, { ...shipping, onLosses: () => pump.noteLosses() }),
+    remake: (entry) =>
+      remakeShipment(entry, {
+        ...{ ...shipping, streams },
+        onLosses: () => pump.noteLosses(),
+      }),
     isLogDrained: () => pump.isAtEnd,
     openStore: () => store.open(),
     onConfirmed: () => pump.wake(),
     onReachable: () => undefined,
   });
   const pump: Pump = new Pump({
-    ...shipping,
+    ...{ ...shipping, aggregation },
     policy: {
       ...{ everyMs: profile.everyMs, rowsMax: profile.rowsMax, bytesMax: forEver },
       ...{ logBytesMax: bounds.windowBytesMax, liveFirst: profile.liveFirst },

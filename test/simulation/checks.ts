@@ -8,7 +8,13 @@ import type { Effects } from './effects.js';
 import type { FakeBroker } from './fake-broker.js';
 import type { FakeDisk } from './fake-disk.js';
 import type { FakeLog } from './fake-log.js';
-import { nobodysTopic, type FakeMessage } from './fake-messages.js';
+import {
+  aggregatedTable,
+  aggregateEveryMs,
+  nobodysTopic,
+  streams,
+  type FakeMessage,
+} from './fake-messages.js';
 import type { FakeStore } from './fake-store.js';
 import type { Row } from './shipped-rows.js';
 
@@ -25,6 +31,7 @@ export function checkOutcome(remains: Remains): void {
   checkShipments(remains);
   checkMessages(remains);
   checkLedger(remains);
+  checkAggregates(remains);
   checkLeftovers(remains);
 }
 
@@ -36,8 +43,9 @@ function checkShipments({ effects, store }: Remains): void {
     const before = lanes.get(`${lane}/${table}`) ?? { seq: 0, lastLogSeq: 0 };
     if (parseInboxKey(key)?.seq !== seq || seq !== before.seq + 1)
       effects.violate(`${key} follows number ${before.seq}`);
-    // A shipment of the ledger alone is made of no messages.
-    if (metadata.firstLogSeq <= before.lastLogSeq && table !== lossesTable)
+    // A shipment of the ledger alone is made of no messages, partials of older ones too.
+    const isInOrder = metadata.firstLogSeq > before.lastLogSeq;
+    if (!isInOrder && table !== lossesTable && table !== aggregatedTable)
       effects.violate(`${key} goes back to message ${metadata.firstLogSeq}`);
     lanes.set(`${lane}/${table}`, { seq, lastLogSeq: metadata.lastLogSeq });
     if (rows.length !== metadata.rowCount) effects.violate(`${key} has ${rows.length} rows`);
@@ -47,7 +55,7 @@ function checkShipments({ effects, store }: Remains): void {
 function checkMessages({ effects, log, broker, store, messages }: Remains): void {
   const shipped = new Map<number, number>();
   for (const { metadata, rows } of store.objects.values())
-    if (metadata.table !== lossesTable)
+    if (metadata.table !== lossesTable && metadata.table !== aggregatedTable)
       for (const { id } of rows) shipped.set(Number(id), (shipped.get(Number(id)) ?? 0) + 1);
   const times = new Map<number, number>();
   for (const { id } of log.logged.values()) times.set(id, (times.get(id) ?? 0) + 1);
@@ -70,6 +78,7 @@ function checkLedger({ effects, log, store }: Remains): void {
   const keys = new Set<string>();
   const lost = new Map<string, number>();
   for (const { metadata, rows } of store.objects.values()) {
+    if (metadata.table === aggregatedTable) continue;
     if (metadata.table !== lossesTable) add(metadata.table, -rows.length);
     else
       for (const row of rows) {
@@ -88,7 +97,42 @@ function checkLedger({ effects, log, store }: Remains): void {
 
 function countLoss(row: Row, lost: Map<string, number>): void {
   const stream = String(row['stream'] ?? '');
+  // Partials, not messages.
+  if (stream === aggregatedTable) return;
   lost.set(stream, (lost.get(stream) ?? 0) + Number(row['count']));
+}
+
+/** The partials of each window add up to its rows. */
+function checkAggregates({ effects, log, store }: Remains): void {
+  const counts = new Map<number, { rows: number; ids: number; parts: Set<string> }>();
+  const countOf = (startUs: number) => {
+    const count = counts.get(startUs) ?? { rows: 0, ids: 0, parts: new Set<string>() };
+    counts.set(startUs, count);
+    return count;
+  };
+  let isLost = log.releasedIds.size > 0;
+  for (const { metadata, rows } of store.objects.values())
+    for (const row of rows) {
+      if (metadata.table === lossesTable) isLost ||= row['stream'] === aggregatedTable;
+      if (metadata.table === streams[0]?.name) {
+        const everyUs = aggregateEveryMs * 1_000;
+        const count = countOf(Math.floor(Number(row['time']) / everyUs) * everyUs);
+        count.rows++;
+        count.ids += Number(row['id']);
+      }
+      if (metadata.table !== aggregatedTable) continue;
+      const count = countOf(Number(row['time']));
+      count.rows -= Number(row['id_count']);
+      count.ids -= Number(row['id_sum']);
+      const part = String(row['part']);
+      if (count.parts.has(part)) effects.violate(`two partials of one window are one: ${part}`);
+      count.parts.add(part);
+    }
+  // A partial whose file is damaged is in the ledger; what was stored twice counts twice.
+  if (isLost) return;
+  for (const [startUs, { rows, ids }] of counts)
+    if (rows !== 0 || ids !== 0)
+      effects.violate(`the window at ${startUs} misses ${rows} rows, ${ids} in sum`);
 }
 
 function checkLeftovers({ effects, log, disk }: Remains): void {

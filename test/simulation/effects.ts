@@ -45,7 +45,7 @@ export type Sight = (typeof sights)[number];
 /** Longer waits end by being woken, or never. */
 const foreverMs = 1e9;
 /** Of the virtual wall clock when a schedule begins: 2026-11-22. */
-const beginsMs = 1_795_305_600_000;
+export const beginsMs = 1_795_305_600_000;
 
 export class Effects {
   /** Lines for people; undefined: none are kept. */

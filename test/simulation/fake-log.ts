@@ -87,10 +87,10 @@ export class FakeLog {
         planted === 'position apart'
           ? this.#stageApart(model, request, write)
           : write(describeStage(request), () => model.stage(request)),
-      replace: (entry) =>
+      replace: (entry, losses) =>
         write(`replace the file of ${describeEntry(entry)}`, () => {
           effects.seen.add('shipment made again');
-          model.replace(entry);
+          model.replace(entry, losses);
         }),
       confirm: (id) => write(`confirm ${id}`, () => this.#confirm(model, id)),
       evict: (request) =>

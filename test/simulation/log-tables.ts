@@ -1,5 +1,6 @@
 /** What the edge database holds, as plain arrays: the durable part of the model of the edge log. */
 import type {
+  AggregateState,
   DeadLetter,
   LaneOfTable,
   LogRange,
@@ -19,6 +20,7 @@ export class LogTables {
   nextSeq = 1;
   endSeq = 1;
   backlog: readonly LogRange[] = [];
+  aggregates: AggregateState = { closedMs: new Map(), openRanges: [] };
   readonly lanes = new Map<string, LaneOfTable & { readonly seq: number }>();
   outbox: OutboxEntry[] = [];
   lastOutboxId = 0;

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { planEviction } from '@varve/edge-agent/buffer/plan-eviction.js';
 import { BlockBuilder } from '@varve/edge-agent/log/block.js';
-import type { LogRange, NewBlock, StagedShipment } from '@varve/edge-agent/log/edge-log.js';
+import type { AggregateState, LogRange, NewBlock, StagedShipment } from '@varve/edge-agent/log/edge-log.js';
+import type { Loss } from '@varve/edge-agent/log/loss.js';
 import { SqliteLog } from '@varve/edge-agent/log/sqlite-log.js';
 import { advanceRanges } from '@varve/edge-agent/ship/plan-lanes.js';
 import { seededRandom, wholeBetween, type Random } from '../torture/seeded-random.js';
@@ -101,7 +102,9 @@ function operate(logs: BothLogs, random: Random, nowMs: number): void {
     logs.do((log) => log.evict(request));
   } else if (choice === 8) {
     const [entry] = outbox;
-    if (entry) logs.do((log) => log.replace({ ...entry, file: `again ${nowMs}`, rowCount: 7, bytes: nowMs }));
+    const again = entry && { ...entry, file: `again ${nowMs}`, rowCount: 7, bytes: nowMs };
+    const losses = random() < 0.5 ? [lossOf(nowMs)] : [];
+    if (again) logs.do((log) => log.replace(again, losses));
     logs.do((log) => log.shippedLosses(entry?.id ?? 1));
     const [fromSeq, bytesMax] = [wholeBetween(random, 0, endSeq + 1), wholeBetween(random, 1, 200)];
     logs.do((log) => log.read(fromSeq, bytesMax));
@@ -144,8 +147,21 @@ function stage(logs: BothLogs, random: Random, nowMs: number): void {
     deadLetters: isJump ? [] : deadLetters,
     nowMs,
     ...after,
+    ...(random() < 0.5 && { aggregates: openState(random, from, to, nowMs) }),
   };
   logs.do((log) => log.stage({ ...request, ...(!isJump && lastLossId !== undefined && { lastLossId }) }));
+}
+
+function lossOf(whenMs: number): Loss {
+  const range = { firstSeq: 1, lastSeq: 2, firstMs: null, lastMs: null };
+  return { ...range, whenMs, kind: 'set_aside', stream: 'x', count: 1, bytes: 0, reason: 'damaged' };
+}
+
+/** As aggregates would leave it: some of what was staged is in windows that are open. */
+function openState(random: Random, from: number, to: number, nowMs: number): AggregateState {
+  const openRanges =
+    to > from && random() < 0.7 ? [{ firstSeq: wholeBetween(random, from, to - 1), endSeq: to }] : [];
+  return { closedMs: new Map([['main.x_10s', nowMs]]), openRanges };
 }
 
 function makeBlock(random: Random, nowMs: number): NewBlock {
@@ -174,6 +190,7 @@ function plain(value: unknown): unknown {
     JSON.stringify([value], (_, part: unknown) => {
       if (part instanceof Uint8Array) return [...part];
       if (typeof part !== 'object' || part === null || Array.isArray(part)) return part;
+      if (part instanceof Map) return [...part];
       if ('type' in part && part.type === 'Buffer') return (part as unknown as { data: unknown }).data;
       return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
     }),

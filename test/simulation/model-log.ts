@@ -41,10 +41,10 @@ export class ModelLog {
   }
 
   state(): LogState {
-    const { epoch, nextSeq, backlog, outbox, lanes, deadLetters } = this.tables;
+    const { epoch, nextSeq, backlog, aggregates, outbox, lanes, deadLetters } = this.tables;
     const endSeq = this.#endSeq;
     return {
-      ...{ epoch, nextSeq, backlog, endSeq, outbox, deadLetterCount: deadLetters.length },
+      ...{ epoch, nextSeq, backlog, aggregates, endSeq, outbox, deadLetterCount: deadLetters.length },
       recentSeq: this.recentSeq,
       nextShipmentSeqs: [...lanes.values()],
       waitingLosses: this.#waiting.length,
@@ -102,13 +102,19 @@ export class ModelLog {
   }
 
   /** The other half. */
-  movePosition({ nextSeq, backlog }: Pick<StageRequest, 'nextSeq' | 'backlog'>): number {
+  movePosition({
+    nextSeq,
+    backlog,
+    aggregates,
+  }: Pick<StageRequest, 'nextSeq' | 'backlog' | 'aggregates'>): number {
+    if (aggregates) this.tables.aggregates = aggregates;
     const moved = this.#moveTo(nextSeq);
     if (backlog) this.tables.backlog = backlog;
     return moved;
   }
 
-  replace({ id, file, rowCount, bytes }: OutboxEntry): void {
+  replace({ id, file, rowCount, bytes }: OutboxEntry, losses: readonly Loss[] = []): void {
+    this.#addLosses(losses);
     this.tables.outbox = this.tables.outbox.map((entry) =>
       entry.id === id ? { ...entry, file, rowCount, bytes } : entry,
     );
@@ -214,7 +220,10 @@ export class ModelLog {
       firstSeq: firstLogSeq,
       endSeq: lastLogSeq + 1,
     }));
-    const gaps = planDeletable([...tables.backlog, ...staged], Math.min(this.recentSeq, tables.nextSeq));
+    const gaps = planDeletable(
+      [...tables.backlog, ...staged, ...tables.aggregates.openRanges],
+      Math.min(this.recentSeq, tables.nextSeq),
+    );
     tables.blocks = tables.blocks.filter(
       ({ firstSeq, messageCount }) =>
         !gaps.some((gap) => firstSeq >= gap.firstSeq && firstSeq + messageCount <= gap.endSeq),

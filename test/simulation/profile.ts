@@ -18,6 +18,8 @@ export interface Profile {
   readonly bufferBytesMax: number;
   readonly onFull: 'drop_oldest' | 'stop_reading';
   readonly bytesPerSecondMax: number | undefined;
+  /** Of rows in open windows of aggregates. */
+  readonly openBytesMax: number;
   /** Chances of each step. */
   readonly chances: {
     readonly crash: number;
@@ -54,6 +56,7 @@ export function chooseProfile(random: Random): Profile {
     bufferBytesMax: oneOf(250, 600, 1e9),
     onFull: oneOf('drop_oldest', 'drop_oldest', 'stop_reading'),
     bytesPerSecondMax: oneOf(undefined, undefined, 1_000),
+    openBytesMax: oneOf(0, 100, 1e9),
     chances: {
       crash: sometimes(oneOf(0.005, 0.02, 0.05)),
       stop: sometimes(0.004),

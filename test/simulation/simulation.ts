@@ -211,6 +211,7 @@ class Simulation {
       !this.#effects.isAnyPending &&
       tables.outbox.length === 0 &&
       tables.backlog.length === 0 &&
+      tables.aggregates.openRanges.length === 0 &&
       tables.losses.length === 0 &&
       tables.blocks.every(({ firstSeq }) => firstSeq < tables.nextSeq)
     );

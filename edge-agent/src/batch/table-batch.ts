@@ -6,10 +6,12 @@
  * the same rows make the same columns in whatever order they came.
  */
 import { fieldTypes, sideColumnName, type FieldType } from '@varve/common/contract/columns.js';
-import { ColumnBuffer, type FinishedColumn } from './column-buffer.js';
+import { ColumnBuffer, type ColumnValue, type FinishedColumn } from './column-buffer.js';
 
 /** More than this in one table is a sensor that writes its data into names. */
 export const fieldsPerTableMax = 1_000;
+/** Of one shipment; its metadata lists them. */
+export const tagsPerTableMax = 100;
 
 export interface NamedColumn extends FinishedColumn {
   readonly name: string;
@@ -28,22 +30,41 @@ export interface BatchColumns {
   readonly originalNames: Readonly<Record<string, string>>;
 }
 
+/** What a stream says of every row it makes. */
+export interface DeclaredColumns {
+  readonly tagNames: readonly string[];
+  readonly declaredTypes: ReadonlyMap<string, FieldType>;
+}
+
 export interface TableBatchOptions {
   readonly tags: readonly string[];
   readonly declaredTypes: ReadonlyMap<string, FieldType>;
 }
 
 export class TableBatch {
-  readonly #options: TableBatchOptions;
   readonly #time = new ColumnBuffer('double');
-  readonly #tags: readonly ColumnBuffer[];
+  readonly #tags = new Map<string, ColumnBuffer>();
   readonly #fields = new Map<string, Map<FieldType, ColumnBuffer>>();
+  readonly #declared = new Map<string, FieldType>();
+  readonly #declaredBy = new Set<DeclaredColumns>();
   readonly #originalNames = new Map<string, string>();
   #rowCount = 0;
 
-  constructor(options: TableBatchOptions) {
-    this.#options = options;
-    this.#tags = options.tags.map(() => new ColumnBuffer('string'));
+  constructor({ tags, declaredTypes }: TableBatchOptions) {
+    this.declare({ tagNames: tags, declaredTypes });
+  }
+
+  /** Tags that all rows have, if as null, and types that fields are meant to have. Nothing the second time. */
+  declare(columns: DeclaredColumns): void {
+    if (this.#declaredBy.has(columns)) return;
+    this.#declaredBy.add(columns);
+    for (const name of columns.tagNames) this.#tagOf(name);
+    for (const [name, type] of columns.declaredTypes) {
+      const before = this.#declared.get(name);
+      // Two streams that disagree: the same one wins in whatever order they come.
+      if (before === undefined || fieldTypes.indexOf(type) < fieldTypes.indexOf(before))
+        this.#declared.set(name, type);
+    }
   }
 
   get rowCount(): number {
@@ -54,26 +75,47 @@ export class TableBatch {
   get estimatedBytes(): number {
     const columns = [
       this.#time,
-      ...this.#tags,
+      ...this.#tags.values(),
       ...[...this.#fields.values()].flatMap((byType) => [...byType.values()]),
     ];
     const chars = columns.reduce((sum, { dictionary }) => sum + (dictionary?.chars ?? 0), 0);
     return columns.length * this.#rowCount * 8 + chars;
   }
 
-  /** Whether a field of this name still fits in. */
-  hasRoomFor(field: string): boolean {
-    return this.#fields.has(field) || this.#fields.size < fieldsPerTableMax;
+  get fieldCount(): number {
+    return this.#fields.size;
   }
 
-  /** Begins a row; its fields follow with `setField`. `tagValues` in the order of the tags. */
-  beginRow(timeUs: number, tagValues: readonly string[]): void {
+  get tagCount(): number {
+    return this.#tags.size;
+  }
+
+  hasField(name: string): boolean {
+    return this.#fields.has(name);
+  }
+
+  hasTag(name: string): boolean {
+    return this.#tags.has(name);
+  }
+
+  /** Begins a row; its tags and fields follow. `tagValues` in the order of the tags declared first. */
+  beginRow(timeUs: number, tagValues?: readonly string[]): void {
     const row = this.#rowCount++;
     this.#time.set(row, timeUs);
-    for (const [index, value] of tagValues.entries()) this.#tags[index]?.set(row, value);
+    if (!tagValues) return;
+    let index = 0;
+    for (const column of this.#tags.values()) {
+      const value = tagValues[index++];
+      if (value === undefined) return;
+      column.set(row, value);
+    }
   }
 
-  setField(name: string, originalName: string, type: FieldType, value: number | boolean | string): void {
+  setTag(name: string, value: string): void {
+    this.#tagOf(name).set(this.#rowCount - 1, value);
+  }
+
+  setField(name: string, originalName: string, type: FieldType, value: ColumnValue): void {
     let columns = this.#fields.get(name);
     if (!columns) {
       columns = new Map();
@@ -90,10 +132,7 @@ export class TableBatch {
 
   finish(): BatchColumns {
     const rowCount = this.#rowCount;
-    const tags = this.#options.tags.map((name, index) => ({
-      name,
-      ...columnAt(this.#tags, index).finish(rowCount),
-    }));
+    const tags = [...this.#tags].map(([name, column]) => ({ name, ...column.finish(rowCount) }));
     return {
       rowCount,
       timeUs: this.#time.finish(rowCount).values,
@@ -103,12 +142,24 @@ export class TableBatch {
     };
   }
 
+  /** A field that has the name of a tag stands beside it. */
   #nameColumns(name: string, columns: ReadonlyMap<FieldType, ColumnBuffer>): NamedColumn[] {
-    const plain = planPlainType([...columns.keys()], this.#options.declaredTypes.get(name));
+    const plain = this.#tags.has(name)
+      ? undefined
+      : planPlainType([...columns.keys()], this.#declared.get(name));
     return [...columns].map(([type, column]) => ({
       name: type === plain ? name : sideColumnName(name, type),
       ...column.finish(this.#rowCount),
     }));
+  }
+
+  #tagOf(name: string): ColumnBuffer {
+    let column = this.#tags.get(name);
+    if (!column) {
+      column = new ColumnBuffer('string');
+      this.#tags.set(name, column);
+    }
+    return column;
   }
 }
 
@@ -118,10 +169,6 @@ export function planPlainType(
   declared: FieldType | undefined,
 ): FieldType | undefined {
   return declared ?? fieldTypes.find((type) => occurring.includes(type));
-}
-
-function columnAt(columns: readonly ColumnBuffer[], index: number): ColumnBuffer {
-  return columns[index] ?? new ColumnBuffer('string');
 }
 
 function byName(a: NamedColumn, b: NamedColumn): number {

@@ -54,6 +54,8 @@ export function shareBytes({ bytesMax }: Pick<BufferLimits, 'bytesMax'>) {
     recentBytesMax: Math.min(64_000_000, bytesMax / 8),
     /** Messages of the open window. */
     windowBytesMax: Math.min(256_000_000, bytesMax / 16),
+    /** Rows of open windows of aggregates, in memory; the messages they were made of stay in the log. */
+    openWindowBytesMax: Math.min(16_000_000, bytesMax / 16),
     deadLetterBytesMax: Math.min(32_000_000, bytesMax / 16),
     /** Of blocks, unpacked, in one step of eviction: small enough to take apart between two packets of the network. */
     evictedBytesMax: Math.min(1_000_000, bytesMax / 50),

@@ -7,7 +7,10 @@ import { StreamRanks } from './stream-ranks.js';
 function stream(name: string, text: string, priority: number): StreamConfig {
   const topic = parseTopicTemplate(text);
   assert(typeof topic !== 'string');
-  return { name, topic, priority, database: 'main', format: 'json', time: undefined, fields: undefined };
+  return {
+    ...{ name, topic, priority, database: 'main', format: 'json', time: undefined, fields: undefined },
+    ...{ raw: 'ship', aggregates: [] },
+  };
 }
 
 const ranks = new StreamRanks([stream('noise', 'p/{x}/{y}', -5), stream('alarm', 'p/{x}/alarm', 10)]);

@@ -12,6 +12,7 @@ import type { ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import type { BatchColumns } from '../batch/table-batch.js';
+import { Aggregation } from '../aggregate/aggregation.js';
 import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { BlockBuilder } from '../log/block.js';
@@ -26,7 +27,8 @@ import { ClockWatch, type ClockFacts } from './clock-watch.js';
 const topic = parseTopicTemplate('plant/{device}');
 assert(typeof topic !== 'string');
 const shape = { database: 'main', format: 'json', topic, fields: undefined, priority: 0 } as const;
-const streams = [{ ...shape, name: 'readings', time: undefined }];
+const noAggregates = { raw: 'ship', aggregates: [] } as const;
+const streams = [{ ...shape, ...noAggregates, name: 'readings', time: undefined }];
 
 export interface Row {
   readonly value: number;
@@ -62,6 +64,7 @@ export class Gateway {
   readonly shipped: Row[] = [];
   readonly #patienceMs: number;
   readonly #directory = mkdtempSync(join(tmpdir(), 'varve-clock-'));
+  readonly #stored = new Set<string>();
   readonly #files = new Map<string, readonly Row[]>();
   #trueMs = Date.UTC(2026, 10, 22);
   #boot: Boot;
@@ -161,7 +164,7 @@ export class Gateway {
     const outbox = await Outbox.open(this.#directory, log, 1e9);
     for (const entry of outbox.entries) {
       const before = this.#files.get(entry.file);
-      const parts = { ...this.#parts(), log, outbox, onLosses: () => undefined };
+      const parts = { ...this.#parts(), log, outbox, onLosses: () => undefined, streams };
       const { file } = await remakeShipment(entry, parts);
       assert.deepEqual(this.#files.get(file), before);
     }
@@ -185,6 +188,7 @@ export class Gateway {
     };
     const pump: Pump = new Pump({
       ...{ ...this.#parts(), log: this.#edgeLog(), outbox, clock, arrivals: this.#watch },
+      aggregation: new Aggregation({ streams: [], opened: this.#log.state().aggregates, openBytesMax: 0 }),
       ...{ onStaged: () => undefined, mayStage: () => true, onDiskFull: () => undefined },
       policy: { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true },
     });
@@ -198,8 +202,11 @@ export class Gateway {
     this.#step();
     const rows = this.#files.get(entry.file);
     assert(rows);
+    // The store has it from here on, whatever is killed; a put that is repeated changes nothing.
+    const key = `${entry.lane}/${entry.table}/${entry.seq}`;
+    if (!this.#stored.has(key)) this.shipped.push(...rows);
+    this.#stored.add(key);
     await outbox.confirm(entry);
-    this.shipped.push(...rows);
     this.#outboxEntries = outbox.entries.length;
     return true;
   }

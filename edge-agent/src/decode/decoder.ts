@@ -1,19 +1,28 @@
 /**
- * A decoder turns one payload into rows of one table, or says why it cannot. One file per format beside this one.
+ * A decoder turns the bytes of one payload into rows of names and values, or says why it cannot. One file per format
+ * beside this one. It knows nothing of streams: which of the values are fields, tags or the time is the mapper's to say
+ * (`mapper.ts`).
  */
-import type { FieldType } from '@varve/common/contract/columns.js';
-import type { TableBatch } from '../batch/table-batch.js';
-import type { TimeUnit } from './time.js';
+import type { DecodedRows } from './decoded-rows.js';
 
 /** Every reason there is; metrics count by these. */
 export const refusalCodes = [
   'no_stream',
   'not_json',
   'not_object',
+  'not_value',
+  'not_csv',
+  'not_line_protocol',
+  'no_rows',
   'no_time',
   'no_field',
   'name_clash',
+  'too_deep',
+  'too_many_rows',
   'too_many_fields',
+  'too_many_tags',
+  'too_many_tables',
+  'table_taken',
 ] as const;
 export type RefusalCode = (typeof refusalCodes)[number];
 
@@ -30,23 +39,18 @@ export class Refusal {
   }
 }
 
-/** What a decoder needs to know of its stream. */
-export interface DecodeRules {
-  /** Absent: arrival time. */
-  readonly time: { readonly path: string; readonly unit: TimeUnit } | undefined;
-  /** Absent: all that are not tags or the time. Keys as the sensor writes them. */
-  readonly fields: ReadonlyMap<string, FieldType> | undefined;
-  readonly tags: ReadonlySet<string>;
-}
-
-export interface DecodeInput {
-  readonly payload: Uint8Array;
-  readonly arrivedMs: number;
-  /** In the order of the batch's tags. */
-  readonly tagValues: readonly string[];
-}
-
 /**
- * Adds the payload's rows to `batch`, all of them or none. Never throws, whatever the bytes.
+ * Fills `rows`, which is empty, from the payload. Never throws, whatever the bytes; after a refusal `rows` is not looked at.
  */
-export type Decode = (input: DecodeInput, batch: TableBatch) => Refusal | undefined;
+export type Decode = (payload: Uint8Array, rows: DecodedRows) => Refusal | undefined;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The payload as text, without a byte order mark; undefined where it is not UTF-8. */
+export function readText(payload: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(payload);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,63 +1,24 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import fc from 'fast-check';
-import type { FieldType } from '@varve/common/contract/columns.js';
-import { TableBatch, type BatchColumns } from '../batch/table-batch.js';
-import { Refusal, type DecodeRules } from './decoder.js';
-import { jsonDecoder } from './json.js';
+import { columnsOf, routeAll, streamOf } from './streams.test.fixture.js';
 
-interface Stream {
-  readonly tags?: string[];
-  readonly time?: DecodeRules['time'];
-  readonly fields?: Record<string, FieldType>;
-}
+const ts = { time: { path: 'ts', unit: 'ms' } };
+const plain = { topic: 'plant/+' };
 
-function decodeAll(
-  stream: Stream,
-  payloads: readonly (string | Uint8Array)[],
-): { batch: BatchColumns; refusals: Refusal[] } {
-  const tags = stream.tags ?? [];
-  const fields = stream.fields && new Map(Object.entries(stream.fields));
-  const decode = jsonDecoder({ time: stream.time, fields, tags: new Set(tags) });
-  const batch = new TableBatch({ tags, declaredTypes: fields ?? new Map() });
-  const refusals = payloads.flatMap((payload) => {
-    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
-    return (
-      decode({ payload: bytes, arrivedMs: 1_000, tagValues: tags.map((tag) => `${tag}-1`) }, batch) ?? []
-    );
-  });
-  return { batch: batch.finish(), refusals };
-}
-
-/** Columns as `name:type → values`, null where a row has none. */
-function columnsOf({ fields, rowCount }: BatchColumns): Record<string, unknown[]> {
-  return Object.fromEntries(
-    fields.map(({ name, type, values, validity, texts }) => [
-      `${name}:${type}`,
-      Array.from({ length: rowCount }, (_, row) => {
-        if (((validity[row >> 3] ?? 0) & (1 << (row & 7))) === 0) return null;
-        return type === 'string' ? texts[values[row] ?? 0] : values[row];
-      }),
-    ]),
-  );
-}
-
-const ts = { path: 'ts', unit: 'ms' } as const;
-
-const rows: [what: string, stream: Stream, payloads: string[], columns: Record<string, unknown[]>][] = [
+const rows: [what: string, stream: object, payloads: string[], columns: Record<string, unknown[]>][] = [
   [
     'numbers, booleans and texts are fields',
     {},
     ['{"a":1,"b":true,"c":"x"}'],
     { 'a:double': [1], 'b:boolean': [1], 'c:string': ['x'] },
   ],
+  ['null and arrays are passed over', {}, ['{"a":1,"b":null,"c":{},"d":[1]}'], { 'a:double': [1] }],
   [
-    'the time and the tags are not',
-    { time: ts, tags: ['site'] },
-    ['{"ts":5,"site":"q","a":1}'],
-    { 'a:double': [1] },
+    'members of members have paths for names',
+    {},
+    ['{"a":1,"data":{"temp":2,"deep":{"er":true}}}'],
+    { 'a:double': [1], 'data_temp:double': [2], 'data_deep_er:boolean': [1] },
   ],
-  ['null, objects and arrays are passed over', {}, ['{"a":1,"b":null,"c":{},"d":[1]}'], { 'a:double': [1] }],
   [
     'a field that comes later is null before',
     {},
@@ -71,19 +32,11 @@ const rows: [what: string, stream: Stream, payloads: string[], columns: Record<s
     ['{"a":"off"}', '{"a":2}'],
     { 'a:double': [null, 2], 'a__string:string': ['off', null] },
   ],
-  ['declared fields are the only ones', { fields: { a: 'double' } }, ['{"a":1,"b":2}'], { 'a:double': [1] }],
-  ['a declared long is one', { fields: { n: 'long' } }, ['{"n":7}'], { 'n:long': [7] }],
   [
-    'a fraction in a long field stands beside it',
-    { fields: { n: 'long' } },
-    ['{"n":7}', '{"n":7.5}'],
-    { 'n:long': [7, null], 'n__double:double': [null, 7.5] },
-  ],
-  [
-    'names are folded, reserved ones moved aside',
+    'names are folded, reserved ones and those of side columns moved aside',
     {},
-    ['{"Temp °C":1,"day":2,"time":3}'],
-    { 'temp_c:double': [1], 'day_:double': [2], 'time_:double': [3] },
+    ['{"Temp °C":1,"day":2,"time":3,"a__string":4}'],
+    { 'temp_c:double': [1], 'day_:double': [2], 'time_:double': [3], 'a__string_:double': [4] },
   ],
   [
     'the time may lie deeper',
@@ -91,24 +44,58 @@ const rows: [what: string, stream: Stream, payloads: string[], columns: Record<s
     ['{"meta":{"at":5},"a":1}'],
     { 'a:double': [1] },
   ],
+  ['an array of objects is several rows', {}, ['[{"a":1},{"a":2}]'], { 'a:double': [1, 2] }],
+  [
+    'so are documents on a line each, and what is in them',
+    {},
+    ['{"a":1}\r\n\n[{"a":2},{"a":3}]\n'],
+    { 'a:double': [1, 2, 3] },
+  ],
+  ['a document over several lines is one', {}, ['{\n"a":1\n}\n'], { 'a:double': [1] }],
+  [
+    'the rows may be the members of an array; what stands around them belongs to each',
+    { format: { type: 'json', rows: 'data.readings' } },
+    ['{"g":"x","data":{"readings":[{"a":1},{"a":2,"g":"y"}],"n":5}}'],
+    { 'a:double': [1, 2], 'data_n:double': [5, 5], 'g:string': ['x', 'y'] },
+  ],
+  [
+    'one reading may come as an object',
+    { format: { type: 'json', rows: 'data' } },
+    ['{"g":"x","data":{"a":1}}'],
+    { 'a:double': [1], 'g:string': ['x'] },
+  ],
+  [
+    'each line has its own surroundings',
+    { format: { type: 'json', rows: 'r' } },
+    ['{"g":1,"r":[{"a":1}]}\n{"g":2,"r":[{"a":2}]}'],
+    { 'a:double': [1, 2], 'g:double': [1, 2] },
+  ],
+  ['a row without a field is none', {}, ['[{"a":1},{},{"a":null},{"a":2}]'], { 'a:double': [1, 2] }],
+  ['a byte order mark is no part of it', {}, ['\ufeff{"a":1}'], { 'a:double': [1] }],
 ];
 for (const [what, stream, payloads, columns] of rows)
   test(what, () => {
-    const { batch, refusals } = decodeAll(stream, payloads);
+    const { tables, refusals } = routeAll([streamOf({ ...plain, ...stream })], payloads);
     assert.deepEqual(refusals, []);
-    assert.deepEqual(columnsOf(batch), columns);
+    assert.deepEqual(columnsOf(tables['environment']), columns);
   });
 
-const refused: [what: string, stream: Stream, payload: string | Uint8Array, code: string, reason: RegExp][] =
+const manyFields = JSON.stringify(Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`f${i}`, i])));
+const refused: [what: string, stream: object, payload: string | Uint8Array, code: string, reason: RegExp][] =
   [
     ['no JSON', {}, '{oops', 'not_json', /not JSON/],
+    ['no JSON on several lines', {}, '{\n"a":1,\n}', 'not_json', /not JSON/],
+    ['a line that is none', {}, '{"a":1}\n\n{"a":', 'not_json', /^line 3: not JSON/],
     ['nothing', {}, '', 'not_json', /empty/],
-    ['bytes that are no UTF-8', {}, Buffer.from([0x22, 0xff, 0x22]), 'not_json', /./],
-    ['an array', {}, '[1]', 'not_object', /found an array/],
+    ['blanks', {}, ' \n', 'not_json', /empty/],
+    ['bytes that are no UTF-8', {}, Buffer.from([0x22, 0xff, 0x22]), 'not_json', /not UTF-8/],
+    ['an array of numbers', {}, '[1]', 'not_object', /element 0: expected a JSON object, found a number/],
+    ['an empty array', {}, '[]', 'no_rows', /empty/],
     ['a number', {}, '21.5', 'not_object', /found a number/],
     ['null', {}, 'null', 'not_object', /found null/],
-    ['no time', { time: ts }, '{"a":1}', 'no_time', /no member "ts"/],
-    ['a time that is none', { time: ts }, '{"ts":"noon","a":1}', 'no_time', /"noon", which is no time in ms/],
+    ['no time', ts, '{"a":1}', 'no_time', /no member "ts"/],
+    ['no time in one row', ts, '[{"ts":1,"a":1},{"a":1}]', 'no_time', /row 2: no member "ts"/],
+    ['a time that is none', ts, '{"ts":"noon","a":1}', 'no_time', /"noon", which is no time in ms/],
     ['nothing to store', {}, '{"a":null}', 'no_field', /no member/],
     [
       'two names that are one',
@@ -117,35 +104,24 @@ const refused: [what: string, stream: Stream, payload: string | Uint8Array, code
       'name_clash',
       /"Temp" and "temp" would both be the column temp/,
     ],
-    [
-      'too many fields',
-      {},
-      JSON.stringify(Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`f${i}`, i]))),
-      'too_many_fields',
-      /1000/,
-    ],
+    ['a path that is a name', {}, '{"a":{"b":1},"a.b":2}', 'name_clash', /two members "a.b"/],
+    ['too many fields', {}, manyFields, 'too_many_fields', /1000/],
+    ['what is nested too deep', {}, `${'{"a":'.repeat(17)}1${'}'.repeat(17)}`, 'too_deep', /16 deep/],
+    ['no rows', { format: { type: 'json', rows: 'r' } }, '{"a":1}', 'no_rows', /"r" is missing/],
+    ['empty rows', { format: { type: 'json', rows: 'r' } }, '{"r":[]}', 'no_rows', /empty/],
+    ['rows that are none', { format: { type: 'json', rows: 'r' } }, '{"r":5}', 'no_rows', /"r" is a number/],
   ];
 for (const [what, stream, payload, code, reason] of refused)
   test(`${what} is refused with a reason, and adds no row`, () => {
-    const { batch, refusals } = decodeAll(stream, [payload]);
-    assert.equal(refusals[0]?.code, code);
+    const { tables, refusals } = routeAll([streamOf({ ...plain, ...stream })], [payload]);
+    assert.equal(refusals[0]?.code, code, refusals[0]?.reason);
     assert.match(refusals[0].reason, reason);
-    assert.equal(batch.rowCount, 0);
+    assert.deepEqual(tables, {});
   });
 
-test('whatever the bytes: a row or a refusal, never a throw', () => {
-  const bytes = fc.oneof(
-    fc.uint8Array({ maxLength: 60 }),
-    fc.json().map((text) => Buffer.from(text)),
-    fc
-      .object({ key: fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'ts', 'time')) })
-      .map((value) => Buffer.from(JSON.stringify(value))),
-  );
-  fc.assert(
-    fc.property(bytes, fc.boolean(), (payload, timed) => {
-      const { batch, refusals } = decodeAll(timed ? { time: ts } : {}, [payload]);
-      assert.equal(batch.rowCount + refusals.length, 1);
-    }),
-    { numRuns: 20_000 },
-  );
+test('many rows that share much are refused before they take all memory', () => {
+  const shared = Object.fromEntries(Array.from({ length: 900 }, (_, i) => [`s${i}`, i]));
+  const payload = JSON.stringify({ ...shared, r: Array.from({ length: 2_000 }, () => ({ a: 1 })) });
+  const { refusals } = routeAll([streamOf({ format: { type: 'json', rows: 'r' } })], [payload]);
+  assert.equal(refusals[0]?.code, 'too_many_rows');
 });

@@ -1,127 +1,156 @@
 /**
- * Format `json`: a payload is one object and makes one row. Its members are the fields; members that hold objects, arrays
- * or null are passed over. A number is a double unless the stream says otherwise, since 20 and 20.5 from one sensor are
- * one series.
+ * Format `json`: an object is a row, an array of objects is several, and so are several documents on a line each
+ * (newline-delimited JSON). With `rows: readings` the rows are the members of the array at that path, and what stands around
+ * it belongs to each of them.
+ *
+ * Members of members get paths as names, `outer.inner`. Arrays and null hold no value of a field and are passed over.
  */
-import type { FieldType } from '@varve/common/contract/columns.js';
-import { foldColumnName } from '@varve/common/contract/names.js';
 import { messageOf } from '@varve/common/errors.js';
-import { fieldsPerTableMax, type TableBatch } from '../batch/table-batch.js';
-import { Refusal, type Decode, type DecodeInput, type DecodeRules } from './decoder.js';
-import { parseTimeUs } from './time.js';
+import { readText, Refusal, type Decode } from './decoder.js';
+import type { DecodedRows, Scalar } from './decoded-rows.js';
+
+export interface JsonOptions {
+  /** Path to the array whose members are the rows; absent: the document itself. */
+  readonly rows?: string | undefined;
+}
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-interface FoundField {
-  readonly name: string;
-  readonly originalName: string;
-  readonly type: FieldType;
-  readonly value: number | boolean | string;
-}
+/** Deeper is no reading, and recursion has an end. */
+const depthMax = 16;
+const tooDeep = new Refusal('too_deep', `members are nested more than ${depthMax} deep`);
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-export function jsonDecoder(rules: DecodeRules): Decode {
-  const columnNames = new Map<string, string>();
-  /** Folding is the same for every message: done once per name, for a bounded number of names. */
-  const columnNameOf = (key: string): string => {
-    let name = columnNames.get(key);
-    if (name === undefined) {
-      name = foldColumnName(key);
-      if (columnNames.size < 10_000) columnNames.set(key, name);
-    }
-    return name;
-  };
-  const timeMember = rules.time?.path.split('.', 1)[0];
-  const isField = (key: string) =>
-    rules.fields ? rules.fields.has(key) : key !== timeMember && !rules.tags.has(columnNameOf(key));
-
-  return (input, batch) => {
-    const object = parseObject(input.payload);
-    if (object instanceof Refusal) return object;
-    const timeUs = readTimeUs(object, rules, input);
-    if (timeUs instanceof Refusal) return timeUs;
-    const fields = findFields(object, isField, columnNameOf, rules.fields);
-    if (fields instanceof Refusal) return fields;
-    const crowdedOut = fields.find(({ name }) => !batch.hasRoomFor(name));
-    if (crowdedOut)
-      return new Refusal('too_many_fields', `no room for another field "${crowdedOut.name}" in this table`);
-    addRow(batch, timeUs, input.tagValues, fields);
-    return undefined;
+export function jsonDecoder({ rows: rowsPath }: JsonOptions = {}): Decode {
+  const rowsAt = rowsPath?.split('.');
+  const paths = new PathNames();
+  const addDocument = (document: unknown, rows: DecodedRows) =>
+    rowsAt ? addAround(document, rowsAt, paths, rows) : addRows(document, paths, rows);
+  return (payload, rows) => {
+    const text = readText(payload);
+    if (text === undefined) return new Refusal('not_json', 'not JSON: the payload is not UTF-8');
+    if (text.trim() === '') return new Refusal('not_json', 'the payload is empty');
+    const document = parseDocument(text);
+    if (!(document instanceof Refusal)) return addDocument(document, rows);
+    return text.includes('\n') ? addLines(text, document, addDocument, rows) : document;
   };
 }
 
-function parseObject(payload: Uint8Array): JsonObject | Refusal {
-  let value: unknown;
+function parseDocument(text: string): unknown {
   try {
-    value = JSON.parse(utf8.decode(payload));
+    return JSON.parse(text);
   } catch (error) {
-    return new Refusal(
-      'not_json',
-      payload.length === 0 ? 'the payload is empty' : `not JSON: ${messageOf(error)}`,
-    );
+    return new Refusal('not_json', `not JSON: ${messageOf(error)}`);
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  const found = Array.isArray(value) ? 'an array' : value === null ? 'null' : `a ${typeof value}`;
-  return new Refusal('not_object', `expected a JSON object, found ${found}`);
 }
 
-function readTimeUs(object: JsonObject, { time }: DecodeRules, { arrivedMs }: DecodeInput): number | Refusal {
-  if (!time) return arrivedMs * 1_000;
-  const value = time.path
-    .split('.')
-    .reduce<unknown>((at, part) => (isObject(at) && Object.hasOwn(at, part) ? at[part] : undefined), object);
-  if (value === undefined) return new Refusal('no_time', `no member "${time.path}" for the time`);
-  const timeUs = parseTimeUs(value, time.unit);
-  if (timeUs !== undefined) return timeUs;
-  const shown = JSON.stringify(value).slice(0, 80);
-  return new Refusal('no_time', `"${time.path}" is ${shown}, which is no time in ${time.unit}`);
+/** `whole` is what is wrong with the text as one document: the answer, where its first line is no document either. */
+function addLines(
+  text: string,
+  whole: Refusal,
+  addDocument: (document: unknown, rows: DecodedRows) => Refusal | undefined,
+  rows: DecodedRows,
+): Refusal | undefined {
+  let documentCount = 0;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const document = parseDocument(line);
+    if (document instanceof Refusal && documentCount === 0) return whole;
+    const refusal = document instanceof Refusal ? document : addDocument(document, rows);
+    if (refusal) return new Refusal(refusal.code, `line ${index + 1}: ${refusal.reason}`);
+    documentCount++;
+  }
+  return undefined;
 }
 
-function findFields(
+function addRows(document: unknown, paths: PathNames, rows: DecodedRows): Refusal | undefined {
+  if (!Array.isArray(document)) return addRow(document, paths, rows);
+  if (document.length === 0) return new Refusal('no_rows', 'the array is empty');
+  for (let index = 0; index < document.length; index++) {
+    const refusal = addRow(document[index], paths, rows);
+    if (refusal) return new Refusal(refusal.code, `element ${index}: ${refusal.reason}`);
+  }
+  return undefined;
+}
+
+function addAround(
+  document: unknown,
+  rowsAt: readonly string[],
+  paths: PathNames,
+  rows: DecodedRows,
+): Refusal | undefined {
+  if (!isObject(document)) return notObject(document);
+  let found: unknown = document;
+  for (const part of rowsAt) found = isObject(found) && Object.hasOwn(found, part) ? found[part] : undefined;
+  // Some send one reading as an object, and several as an array.
+  if (typeof found !== 'object' || found === null)
+    return new Refusal('no_rows', `"${rowsAt.join('.')}" is ${describe(found)}, not an array of readings`);
+  rows.beginShared();
+  const refusal = flatten(document, found, paths, rows);
+  rows.endShared();
+  return refusal ?? addRows(found, paths, rows);
+}
+
+function addRow(value: unknown, paths: PathNames, rows: DecodedRows): Refusal | undefined {
+  if (!isObject(value)) return notObject(value);
+  rows.beginRow();
+  const refusal = flatten(value, undefined, paths, rows);
+  rows.endRow();
+  return refusal;
+}
+
+/** Every number, boolean and text in `object`, but for what is in `left`. */
+function flatten(
   object: JsonObject,
-  isField: (key: string) => boolean,
-  columnNameOf: (key: string) => string,
-  declared: ReadonlyMap<string, FieldType> | undefined,
-): FoundField[] | Refusal {
-  const found: FoundField[] = [];
-  for (const [key, value] of Object.entries(object)) {
-    if (!isField(key)) continue;
-    const type = typeOf(value, declared?.get(key));
-    if (!type) continue;
-    const name = columnNameOf(key);
-    const clash = found.find((field) => field.name === name);
-    if (clash)
-      return new Refusal(
-        'name_clash',
-        `"${clash.originalName}" and "${key}" would both be the column ${name}`,
-      );
-    if (found.length === fieldsPerTableMax)
-      return new Refusal('too_many_fields', `more than ${fieldsPerTableMax} fields in one message`);
-    found.push({ name, originalName: key, type, value: value as FoundField['value'] });
+  left: unknown,
+  paths: PathNames,
+  rows: DecodedRows,
+  depth = 1,
+): Refusal | undefined {
+  if (depth > depthMax) return tooDeep;
+  for (const key in object) {
+    const value = object[key];
+    const type = typeof value;
+    if (type === 'number' || type === 'string' || type === 'boolean') {
+      const name = depth === 1 ? key : paths.at(key).path;
+      rows.add(name, type, value as Scalar);
+    } else if (isObject(value) && value !== left) {
+      const refusal = flatten(value, left, paths.at(key), rows, depth + 1);
+      if (refusal) return refusal;
+    }
   }
-  if (found.length > 0) return found;
-  return new Refusal('no_field', 'no member holds a number, boolean or text that could be a field');
+  return undefined;
 }
 
-/** The column type of a value; undefined where it cannot be one. Numbers that a long cannot hold exactly are doubles. */
-function typeOf(value: unknown, declared: FieldType | undefined): FieldType | undefined {
-  if (typeof value === 'number')
-    return declared === 'long' && Number.isSafeInteger(value) ? 'long' : 'double';
-  if (typeof value === 'boolean') return 'boolean';
-  return typeof value === 'string' ? 'string' : undefined;
+/** Paths of members, put together once each. Beyond a number of them they are made anew each time. */
+class PathNames {
+  readonly path: string;
+  readonly #below = new Map<string, PathNames>();
+
+  constructor(path = '') {
+    this.path = path;
+  }
+
+  at(key: string): PathNames {
+    let below = this.#below.get(key);
+    if (!below) {
+      below = new PathNames(this.path === '' ? key : `${this.path}.${key}`);
+      if (this.#below.size < 1_000) this.#below.set(key, below);
+    }
+    return below;
+  }
 }
 
-function addRow(
-  batch: TableBatch,
-  timeUs: number,
-  tagValues: readonly string[],
-  fields: readonly FoundField[],
-): void {
-  batch.beginRow(timeUs, tagValues);
-  for (const { name, originalName, type, value } of fields) batch.setField(name, originalName, type, value);
+function notObject(found: unknown): Refusal {
+  return new Refusal('not_object', `expected a JSON object, found ${describe(found)}`);
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null;
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -2,14 +2,21 @@
  * From logged messages to batches: which streams want a message, and what they make of it.
  *
  * A message goes to every stream whose topic matches. It is refused – and becomes a dead letter, since it has been
- * acknowledged – when no stream wants it, or when one that wants it cannot read it.
+ * acknowledged – when no stream wants it, or when one that wants it cannot read it. A stream that finds none of its fields in
+ * what another one took does not refuse it.
+ *
+ * decode (format) → map (stream) → append (tables). Streams of one format share the decoding of a message.
  */
-import { strict as assert } from 'node:assert';
-import type { StreamConfig } from '../config.js';
 import type { LoggedMessage } from '../message.js';
-import { TableBatch } from '../batch/table-batch.js';
-import type { Decode, RefusalCode } from './decoder.js';
-import { jsonDecoder } from './json.js';
+import { lossesDestination } from '../ship/losses-batch.js';
+import { RowAppender, type OpenBatches } from './append-rows.js';
+import { DecodedRows, rowsMax, valuesMax } from './decoded-rows.js';
+import { Refusal, type Decode, type RefusalCode } from './decoder.js';
+import { decoderOf } from './format.js';
+import { MappedRows } from './mapped-rows.js';
+import { Mapper, type TopicFacts } from './mapper.js';
+import type { StreamConfig } from './stream-config.js';
+import { TableRegister, type TableName } from './table-register.js';
 import { matchTopic } from './topic-template.js';
 
 /** Topics remembered with their streams; beyond that, memory is worth more than the matching. */
@@ -23,79 +30,104 @@ export interface StreamRefusal {
 }
 
 interface Stream {
-  /** `database.table`. */
-  readonly key: string;
   readonly config: StreamConfig;
   readonly decode: Decode;
+  readonly mapper: Mapper;
 }
 
 interface Route {
   readonly stream: Stream;
-  readonly tagValues: readonly string[];
+  readonly facts: TopicFacts;
 }
 
-/** The open batch of every table, by `database.table`. */
-export type OpenBatches = Map<string, { readonly stream: StreamConfig; readonly batch: TableBatch }>;
+const none: readonly StreamRefusal[] = [];
+const noStream: readonly StreamRefusal[] = [
+  { stream: null, code: 'no_stream', reason: 'the topic matches no stream of the configuration' },
+];
+const tooManyRows = new Refusal(
+  'too_many_rows',
+  `more than ${rowsMax} rows or ${valuesMax} values in one message: send several`,
+);
 
 export class Router {
   readonly #streams: readonly Stream[];
+  readonly #register: TableRegister;
   readonly #routes = new Map<string, readonly Route[]>();
+  readonly #decoded = new DecodedRows();
+  readonly #mapped = new MappedRows();
+  readonly #appender = new RowAppender();
 
-  constructor(streams: readonly StreamConfig[]) {
-    this.#streams = streams.map((config) => ({
-      ...{ key: `${config.database}.${config.name}`, config },
-      decode: decoderOf(config),
-    }));
+  /** `shipped` are the tables that the agent has made shipments for. */
+  constructor(streams: readonly StreamConfig[], shipped: Iterable<TableName> = []) {
+    const decoders = new Map<string, Decode>();
+    this.#streams = streams.map((config) => {
+      const key = JSON.stringify(config.format);
+      const decode = decoders.get(key) ?? decoderOf(config.format);
+      decoders.set(key, decode);
+      return { config, decode, mapper: new Mapper(config) };
+    });
+    const named = streams.flatMap(({ database, name, table }) => {
+      if (table && table.names.length > 0) return [];
+      return [{ database, table: table?.parts[0] ?? name }];
+    });
+    this.#register = new TableRegister([...named, ...shipped], [lossesDestination]);
   }
 
   /** Adds the message's rows to `batches`. Returns why not, for each stream that could not. */
-  route(message: LoggedMessage, batches: OpenBatches): StreamRefusal[] {
+  route(message: LoggedMessage, batches: OpenBatches): readonly StreamRefusal[] {
     const routes = this.#routesOf(message.topic);
-    if (routes.length === 0)
-      return [
-        { stream: null, code: 'no_stream', reason: 'the topic matches no stream of the configuration' },
-      ];
-    const refusals: StreamRefusal[] = [];
-    for (const { stream, tagValues } of routes) {
-      const { payload, arrivedMs } = message;
-      const refusal = stream.decode({ payload, arrivedMs, tagValues }, batchOf(batches, stream));
-      if (refusal) refusals.push({ stream: stream.config.name, code: refusal.code, reason: refusal.reason });
+    if (routes.length === 0) return noStream;
+    let refusals: StreamRefusal[] | undefined;
+    let decodedBy: Decode | undefined;
+    let undecoded: Refusal | undefined;
+    let isTaken = false;
+    for (const { stream, facts } of routes) {
+      if (stream.decode !== decodedBy) undecoded = this.#decode(message.payload, stream.decode);
+      decodedBy = stream.decode;
+      const refusal = undecoded ?? this.#append(message, stream, facts, batches);
+      if (!refusal) isTaken = true;
+      else (refusals ??= []).push({ stream: stream.config.name, code: refusal.code, reason: refusal.reason });
     }
-    return refusals;
+    if (!refusals) return none;
+    return isTaken ? refusals.filter(({ code }) => code !== 'no_field') : refusals;
   }
 
-  /** The streams that make a row of such a message at its arrival time. */
+  /** The streams that may make a row of such a message at its arrival time. */
   arrivalStreams(topic: string): string[] {
-    return this.#routesOf(topic).flatMap(({ stream: { config } }) => (config.time ? [] : config.name));
+    return this.#routesOf(topic).flatMap(({ stream: { config } }) =>
+      config.time === undefined || config.time === 'own' ? config.name : [],
+    );
+  }
+
+  #decode(payload: Uint8Array, decode: Decode): Refusal | undefined {
+    this.#decoded.clear();
+    const refusal = decode(payload, this.#decoded);
+    return this.#decoded.isOverfull ? tooManyRows : refusal;
+  }
+
+  #append(
+    { arrivedMs }: LoggedMessage,
+    { config, mapper }: Stream,
+    facts: TopicFacts,
+    batches: OpenBatches,
+  ): Refusal | undefined {
+    const mapped = this.#mapped;
+    mapped.clear();
+    const refusal = mapper.map(this.#decoded, facts, arrivedMs, mapped);
+    if (refusal) return refusal;
+    const destination = { stream: config, columns: mapper, batches, register: this.#register };
+    return this.#appender.append(mapped, destination);
   }
 
   #routesOf(topic: string): readonly Route[] {
     const known = this.#routes.get(topic);
     if (known) return known;
     const routes = this.#streams.flatMap((stream) => {
-      const tagValues = matchTopic(stream.config.topic, topic);
-      return tagValues ? [{ stream, tagValues }] : [];
+      const levels = matchTopic(stream.config.topic, topic);
+      return levels ? [{ stream, facts: stream.mapper.factsOf(levels) }] : [];
     });
     if (this.#routes.size >= routesMax) this.#routes.clear();
     this.#routes.set(topic, routes);
     return routes;
   }
-}
-
-function decoderOf({ format, time, fields, topic }: StreamConfig): Decode {
-  assert.equal(format, 'json');
-  return jsonDecoder({ time, fields, tags: new Set(topic.tags) });
-}
-
-function batchOf(batches: OpenBatches, { key, config }: Stream): TableBatch {
-  let open = batches.get(key);
-  if (!open) {
-    const { topic, fields } = config;
-    open = {
-      stream: config,
-      batch: new TableBatch({ tags: topic.tags, declaredTypes: fields ?? new Map() }),
-    };
-    batches.set(key, open);
-  }
-  return open.batch;
 }

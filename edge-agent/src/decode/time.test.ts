@@ -12,6 +12,16 @@ const cases: [value: unknown, unit: TimeUnit, us: number | undefined][] = [
   [12, 'us', 12],
   [1_999, 'ns', 1],
   [-1_500, 'ns', -2],
+  ['1795300046309123999', 'ns', 1_795_300_046_309_123],
+  ['-1795300046309123999', 'ns', -1_795_300_046_309_124],
+  ['-1795300046309123000', 'ns', -1_795_300_046_309_123],
+  ['999', 'ns', 0],
+  ['-1', 'ns', -1],
+  ['0', 'ns', 0],
+  ['1e9', 'ns', 1_000_000],
+  ['9223372036854775806', 'ns', undefined],
+  [1_795_300_046_309_123_999n, 'ns', 1_795_300_046_309_123],
+  [1_795_300_046_309_123n, 'us', 1_795_300_046_309_123],
   [-5, 'ms', -5_000],
   [Number.NaN, 'ms', undefined],
   [Infinity, 'ms', undefined],
@@ -30,5 +40,5 @@ const cases: [value: unknown, unit: TimeUnit, us: number | undefined][] = [
   [5, 'rfc3339', undefined],
 ];
 for (const [value, unit, us] of cases)
-  test(`${JSON.stringify(value)} in ${unit} is ${String(us)}`, () =>
+  test(`${typeof value === 'bigint' ? value : JSON.stringify(value)} in ${unit} is ${String(us)}`, () =>
     assert.equal(parseTimeUs(value, unit), us));

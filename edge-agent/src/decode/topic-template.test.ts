@@ -51,6 +51,15 @@ const filters: [filter: string, valid: boolean][] = [
   ['a#', false],
   ['a+/b', false],
   ['a\0', false],
+  ['$share/gateways/plant/#', true],
+  ['$share/gateways//', true],
+  ['$share/gateways', false],
+  ['$share/gateways/', false],
+  ['$share//plant', false],
+  ['$share/g+/plant', false],
+  ['$share/g/plant/#/x', false],
+  ['$share', false],
+  ['$shared/x', true],
 ];
 for (const [filter, valid] of filters)
   test(`topic filter ${JSON.stringify(filter)} is ${valid ? 'right' : 'wrong'}`, () =>

@@ -56,7 +56,7 @@ function toArrowColumn(column: NamedColumn, order: Uint32Array): { field: Field;
 }
 
 function columnData(column: NamedColumn, order: Uint32Array, nulls: SortedValidity): Data {
-  const { values, texts } = column;
+  const { values, texts, longs } = column;
   const shared = { length: order.length, ...nulls };
   switch (column.type) {
     case 'double':
@@ -69,7 +69,7 @@ function columnData(column: NamedColumn, order: Uint32Array, nulls: SortedValidi
       return makeData({
         type: new Int64(),
         ...shared,
-        data: BigInt64Array.from(order, (row) => BigInt(values[row] ?? 0)),
+        data: BigInt64Array.from(order, (row) => longs?.[row] ?? BigInt(values[row] ?? 0)),
       });
     case 'boolean':
       return makeData({ type: new Bool(), ...shared, data: packBits(order, (row) => values[row] === 1) });

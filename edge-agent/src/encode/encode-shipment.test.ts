@@ -72,6 +72,27 @@ test('the columns have the types of the contract, and the file says of itself wh
   assert.deepEqual(parseShipmentMetadata(entries), metadata);
 });
 
+test('a long column with a value beyond 2^53 is exact, in every row', () => {
+  const exact = [7, -(2n ** 63n), 9_007_199_254_740_993n, -1, 2n ** 63n - 1n];
+  const batch = new TableBatch({ tags: [], declaredTypes: new Map() });
+  for (let index = 0; index < 1_000; index++) {
+    batch.beginRow(index);
+    const value = exact[index % 10];
+    if (value !== undefined) batch.setField('n', 'n', 'long', value);
+  }
+  const rows = { ...metadata, rowCount: 1_000, tags: [], originalNames: {} };
+  const table = tableFromIPC(
+    readParquet(encodeShipment(batch.finish(), formatShipmentMetadata(rows))).intoIPCStream(),
+  );
+  const column = table.getChild('n');
+  const read = Array.from({ length: 1_000 }, (_, row) => column?.get(row) as bigint | null);
+  const written = Array.from({ length: 1_000 }, (_, row) => exact[row % 10]);
+  assert.deepEqual(
+    read,
+    written.map((value) => (value === undefined ? null : BigInt(value))),
+  );
+});
+
 test('time is delta-coded and not dictionary-coded', async () => {
   const file = await ParquetFile.fromFile(
     new Blob([Buffer.from(encodeShipment(sampleBatch().finish(), keyValues))]),

@@ -77,5 +77,10 @@ export function planIdleMs(lastGapMs: number): number {
 
 function buffersOf({ timeUs, tags, fields }: BatchColumns): ArrayBuffer[] {
   const columns = [...tags, ...fields];
-  return [timeUs.buffer, ...columns.flatMap(({ values, validity }) => [values.buffer, validity.buffer])];
+  return [
+    timeUs.buffer,
+    ...columns.flatMap(({ values, validity, longs }) =>
+      longs ? [values.buffer, validity.buffer, longs.buffer] : [values.buffer, validity.buffer],
+    ),
+  ];
 }

@@ -4,6 +4,7 @@
  *     blocks        messages in order, a block per group commit; kept until what was made of them is in the store
  *     position      the first message that is in no shipment yet, but for
  *     backlog       ranges before it that were jumped over after an outage, and follow in a lane of their own
+ *     open ranges   messages before it whose rows are in windows of aggregates that have not been written (`aggregate/`)
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
@@ -41,6 +42,17 @@ export interface StoredBlock extends NewBlock {
   readonly arrival?: BlockArrival | undefined;
 }
 
+/** What partials were made of, so that they can be made again (`aggregate/`). */
+export interface AggregateRecipe {
+  readonly part: string;
+  /** Of rows in `openRanges`: those from there on; null: all. */
+  readonly fromUs: number | null;
+  /** Those below; null: all. */
+  readonly belowUs: number | null;
+  readonly openRanges: readonly LogRange[];
+  readonly window: LogRange | null;
+}
+
 /** A finished shipment whose file is durable. */
 export interface StagedShipment extends LaneOfTable {
   readonly seq: number;
@@ -51,6 +63,8 @@ export interface StagedShipment extends LaneOfTable {
   readonly firstLogSeq: number;
   readonly lastLogSeq: number;
   readonly stagedMs: number;
+  /** Of partials. */
+  readonly recipe?: AggregateRecipe | undefined;
 }
 
 export interface OutboxEntry extends StagedShipment {
@@ -80,6 +94,14 @@ export interface LogRange {
   readonly endSeq: number;
 }
 
+/** What is durable of aggregates. */
+export interface AggregateState {
+  /** By `database.table` of an aggregate: all its windows that end there or before have been written. */
+  readonly closedMs: ReadonlyMap<string, number>;
+  /** Messages whose rows are in windows that are still open, in order. Read again after a kill. */
+  readonly openRanges: readonly LogRange[];
+}
+
 export interface StageRequest {
   readonly shipments: readonly StagedShipment[];
   readonly deadLetters: readonly DeadLetter[];
@@ -87,6 +109,8 @@ export interface StageRequest {
   readonly nextSeq: number;
   /** All ranges of the backlog afterwards, in order; absent: as before. */
   readonly backlog?: readonly LogRange[];
+  /** Absent: as before. */
+  readonly aggregates?: AggregateState;
   /** Ledger rows that are in the last of the shipments: all up to this one. */
   readonly lastLossId?: number;
   /** What the window found out about its messages' arrival times. */
@@ -120,6 +144,7 @@ export interface LogState {
   readonly nextSeq: number;
   /** Below it, in order: what was jumped over and is in no shipment yet. */
   readonly backlog: readonly LogRange[];
+  readonly aggregates: AggregateState;
   /** One more than the newest message's number. */
   readonly endSeq: number;
   /** From here on blocks are kept in any case, so that redeliveries are recognised after a restart. */

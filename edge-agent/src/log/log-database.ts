@@ -48,7 +48,7 @@ function openDatabase(path: string, agent: string, newEpoch: string): Database.D
     pragma(db, 'journal_mode = WAL');
     pragma(db, 'synchronous = FULL');
     pragma(db, 'temp_store = MEMORY');
-    pragma(db, 'cache_size = -4000');
+    pragma(db, 'cache_size = -1000');
     // After a burst the write-ahead log is cut back to this, so that it does not hold the card's space for ever.
     pragma(db, 'journal_size_limit = 16777216');
     const mark = readMark(markPathOf(path));
@@ -127,7 +127,7 @@ function lacksNothing(tables: readonly unknown[]): boolean {
 }
 
 const outboxColumns = `id, lane, database, table_name AS "table", seq, file, row_count AS rowCount, bytes,
-    first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs, clock_boot AS clockBoot`;
+    first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs, clock_boot AS clockBoot, recipe`;
 
 /** The first message that the store may not have. */
 const keepSeqText = `min(next_seq, coalesce((SELECT min(first_log_seq) FROM outbox), next_seq),
@@ -143,6 +143,13 @@ const statementTexts = {
   backlog: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM backlog ORDER BY first_seq',
   clearBacklog: 'DELETE FROM backlog',
   insertBacklog: 'INSERT INTO backlog VALUES (@firstSeq, @endSeq)',
+  closedMs: 'SELECT table_key AS key, closed_ms AS closedMs FROM aggregates',
+  setClosedMs: `
+      INSERT INTO aggregates VALUES (@key, @closedMs)
+      ON CONFLICT (table_key) DO UPDATE SET closed_ms = excluded.closed_ms`,
+  openRanges: 'SELECT first_seq AS firstSeq, end_seq AS endSeq FROM open_ranges ORDER BY first_seq',
+  clearOpenRanges: 'DELETE FROM open_ranges',
+  insertOpenRange: 'INSERT INTO open_ranges VALUES (@firstSeq, @endSeq)',
   outbox: `SELECT ${outboxColumns} FROM outbox ORDER BY id`,
   lanes: 'SELECT lane, database, table_name AS "table", next_seq AS seq FROM lanes',
   insertBlock: 'INSERT INTO blocks VALUES (@firstSeq, @messageCount, @source, @bytes)',
@@ -157,8 +164,8 @@ const statementTexts = {
       ORDER BY first_seq LIMIT 1`,
   insertOutbox: `
       INSERT INTO outbox (lane, database, table_name, seq, file, row_count, bytes, first_log_seq, last_log_seq, staged_ms,
-        clock_boot)
-      VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs, @clockBoot)`,
+        clock_boot, recipe)
+      VALUES (@lane, @database, @table, @seq, @file, @rowCount, @bytes, @firstLogSeq, @lastLogSeq, @stagedMs, @clockBoot, @recipe)`,
   setLane: `
       INSERT INTO lanes VALUES (?, ?, ?, ?)
       ON CONFLICT (lane, database, table_name) DO UPDATE SET next_seq = excluded.next_seq`,

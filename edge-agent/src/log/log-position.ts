@@ -68,8 +68,8 @@ export class LogPosition {
 
   /** Those that nothing needs any more. Where they lie above others that are needed, a salvage must know of it. */
   deleteBlocks(recentSeq: number): void {
-    const { backlog, stagedRanges, keepSeq, deleteBlocks } = this.#statements;
-    const kept = [backlog, stagedRanges].flatMap((ranges) => ranges.all() as LogRange[]);
+    const { backlog, stagedRanges, openRanges, keepSeq, deleteBlocks } = this.#statements;
+    const kept = [backlog, stagedRanges, openRanges].flatMap((ranges) => ranges.all() as LogRange[]);
     const neededSeq = keepSeq.pluck().get() as number;
     for (const gap of planDeletable(kept, Math.min(recentSeq, this.#reached.nextSeq)))
       if (deleteBlocks.run(gap).changes > 0 && gap.firstSeq >= neededSeq) this.#gaps.add(gap);

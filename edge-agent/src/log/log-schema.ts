@@ -54,4 +54,10 @@ export const migrations: readonly string[] = [
   ALTER TABLE position ADD COLUMN trusted_ms INTEGER;
   ALTER TABLE outbox ADD COLUMN clock_boot INTEGER NOT NULL DEFAULT 0;
   `,
+  // Aggregates: which windows have been written, and which messages are in others.
+  `
+  CREATE TABLE aggregates (table_key TEXT PRIMARY KEY, closed_ms INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+  ALTER TABLE outbox ADD COLUMN recipe TEXT;
+  CREATE TABLE open_ranges (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
+  `,
 ];

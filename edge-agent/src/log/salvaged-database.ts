@@ -117,7 +117,7 @@ export class SalvagedDatabase {
   /** What the epoch has given out. */
   addShipments(old: DamagedDatabase | undefined): void {
     this.#transact(() => {
-      for (const table of ['lanes', 'outbox', 'backlog'])
+      for (const table of ['lanes', 'outbox', 'backlog', 'aggregates', 'open_ranges'])
         for (const row of old?.readSmall(table) ?? []) this.#insert(table, row);
     });
   }

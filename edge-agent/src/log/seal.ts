@@ -15,6 +15,8 @@ const sealedTexts = [
   'SELECT * FROM outbox ORDER BY id',
   'SELECT * FROM backlog ORDER BY first_seq',
   'SELECT * FROM boots ORDER BY boot',
+  'SELECT * FROM aggregates ORDER BY table_key',
+  'SELECT * FROM open_ranges ORDER BY first_seq',
   'SELECT count(*), sum(first_seq), sum(end_seq) FROM gaps',
 ];
 const readText = `SELECT value FROM meta WHERE key = '${sealKey}'`;

@@ -36,8 +36,10 @@ import { LogPosition } from './log-position.js';
 import { LogSizer } from './log-sizer.js';
 import { LossLedger } from './loss-ledger.js';
 import { readBlockClock } from './block.js';
+import { AggregateRows } from './aggregate-rows.js';
 import { Boots, type BootState, type BootTrust } from './boots.js';
 import { packBlock, type BlockPlace } from './packed-block.js';
+import { OutboxRows } from './outbox-rows.js';
 import { RecentBlocks, type BlockSize } from './recent-blocks.js';
 import { Seal } from './seal.js';
 import { SetAsideFolder } from './set-aside-folder.js';
@@ -66,6 +68,8 @@ export class SqliteLog {
   readonly #bounds: LogBounds;
   readonly #recent: RecentBlocks;
   readonly #letters: DeadLetters;
+  readonly #aggregates: AggregateRows;
+  readonly #outbox: OutboxRows;
   readonly #gaps: Gaps;
   readonly #position: LogPosition;
   readonly #sizer: LogSizer;
@@ -87,6 +91,8 @@ export class SqliteLog {
       this.#boots = asFailures(() => new Boots(this.#db));
       this.#ledger = asFailures(() => new LossLedger(this.#db));
       this.#letters = new DeadLetters(this.#statements, this.#ledger, this.#bounds.deadLetterBytesMax);
+      this.#aggregates = new AggregateRows(this.#statements);
+      this.#outbox = new OutboxRows(this.#statements);
       this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
       this.#position = new LogPosition(this.#statements, this.#gaps);
       this.#sizer = new LogSizer(path, this.#statements, this.#position, this.#boots);
@@ -132,15 +138,16 @@ export class SqliteLog {
   }
 
   #readState(): LogState {
-    const { epoch, position, backlog, outbox, lanes } = this.#statements;
+    const { epoch, position, backlog, lanes } = this.#statements;
     const { next_seq, end_seq } = position.get() as { next_seq: number; end_seq: number };
     return {
       epoch: epoch.pluck().get() as string,
       nextSeq: next_seq,
       endSeq: end_seq,
       backlog: backlog.all() as LogRange[],
+      aggregates: this.#aggregates.read(),
       recentSeq: this.#recent.firstSeq ?? end_seq,
-      outbox: outbox.all() as OutboxEntry[],
+      outbox: this.#outbox.all(),
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
       deadLetterCount: this.#letters.count,
       waitingLosses: this.#ledger.waitingCount,
@@ -221,17 +228,9 @@ export class SqliteLog {
 
   stage(request: StageRequest): Staged {
     const { shipments, deadLetters, nextSeq, backlog, lastLossId, losses = [], trustedMs, nowMs } = request;
-    const { insertOutbox, setLane } = this.#statements;
     const clockBoot = this.#boots.knownBoot;
     return this.#transact(() => {
-      const entries = shipments.map((shipment) => {
-        const { lane, database, table, seq } = shipment;
-        setLane.run(lane, database, table, seq + 1);
-        return {
-          ...{ ...shipment, clockBoot },
-          id: Number(insertOutbox.run({ ...shipment, clockBoot }).lastInsertRowid),
-        };
-      });
+      const entries = shipments.map((shipment) => this.#outbox.add(shipment, clockBoot));
       const lossesEntry = entries.at(-1);
       if (lastLossId !== undefined && lossesEntry) this.#ledger.ship(lastLossId, lossesEntry.id);
       this.#ledger.add(losses);
@@ -239,6 +238,7 @@ export class SqliteLog {
       // First: gaps that lie in it must not be forgotten.
       if (backlog) this.#position.setBacklog(backlog);
       const position = this.#position.moveTo(nextSeq, this.#endSeq);
+      if (request.aggregates) this.#aggregates.write(request.aggregates);
       if (trustedMs !== undefined) this.#boots.noteTrustedMs(trustedMs);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });

@@ -12,7 +12,7 @@ import type { LedgerRow } from '../log/loss.js';
 
 /** No stream may have this name. */
 export const lossesTable = 'varve_losses';
-export const lossesDestination = { database: defaultDatabase, name: lossesTable } as const;
+export const lossesDestination = { database: defaultDatabase, table: lossesTable } as const;
 
 const longFields = {
   count: 'count',

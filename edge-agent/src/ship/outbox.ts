@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { EdgeLog, OutboxEntry, StagedShipment } from '../log/edge-log.js';
 import type { Loss } from '../log/loss.js';
 import { outboxFiles, type OutboxFiles } from './outbox-files.js';
-import { liveLane, type ShippingLane } from './plan-lanes.js';
+import { countMessages, joinRanges, liveLane, type ShippingLane } from './plan-lanes.js';
 
 const shipmentsMax = 128;
 /** Of the live lane, where it goes first. */
@@ -125,10 +125,13 @@ function countBytes(entries: readonly OutboxEntry[]): number {
   return entries.reduce((sum, entry) => sum + entry.bytes, 0);
 }
 
-/** Shipments of one window, one for each table, are made of the same messages. */
+/** Shipments of one window are made of the same messages, and partials of older ones, too. */
 function countStaged(entries: readonly OutboxEntry[]): number {
-  const windows = new Map(entries.map(({ firstLogSeq, lastLogSeq }) => [firstLogSeq, lastLogSeq]));
-  return [...windows].reduce((sum, [firstSeq, lastSeq]) => sum + lastSeq - firstSeq + 1, 0);
+  const ranges = entries.map(({ firstLogSeq, lastLogSeq }) => ({
+    firstSeq: firstLogSeq,
+    endSeq: lastLogSeq + 1,
+  }));
+  return countMessages(joinRanges(ranges));
 }
 
 /**

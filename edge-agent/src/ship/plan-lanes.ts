@@ -54,3 +54,15 @@ export function advanceRanges(ranges: readonly LogRange[], nextSeq: number): Log
 export function countMessages(ranges: readonly LogRange[]): number {
   return ranges.reduce((sum, { firstSeq, endSeq }) => sum + endSeq - firstSeq, 0);
 }
+
+/** In order, those that touch or overlap as one. */
+export function joinRanges(ranges: readonly LogRange[]): LogRange[] {
+  const joined: LogRange[] = [];
+  for (const { firstSeq, endSeq } of ranges.toSorted((a, b) => a.firstSeq - b.firstSeq)) {
+    const last = joined.at(-1);
+    if (last && firstSeq <= last.endSeq)
+      joined[joined.length - 1] = { firstSeq: last.firstSeq, endSeq: Math.max(last.endSeq, endSeq) };
+    else joined.push({ firstSeq, endSeq });
+  }
+  return joined;
+}

@@ -16,6 +16,8 @@ import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { BlockBuilder } from '../log/block.js';
 import type { EdgeLog } from '../log/edge-log.js';
+import { Aggregation } from '../aggregate/aggregation.js';
+import type { Loss } from '../log/loss.js';
 import { SqliteLog } from '../log/sqlite-log.js';
 import { createEdgeMetrics } from '../metrics.js';
 import { Outbox, planUploads } from './outbox.js';
@@ -31,6 +33,8 @@ const stream = {
   time: undefined,
   fields: undefined,
   priority: 0,
+  raw: 'ship' as const,
+  aggregates: [],
 };
 const old = { arrivedMs: 1_000 };
 
@@ -81,6 +85,9 @@ class Gateway {
           log: this.#edgeLog(),
           outbox,
           router: new Router([stream]),
+          aggregation: new Aggregation({
+            ...{ streams: [stream], opened: this.#log.state().aggregates, openBytesMax: 1e6 },
+          }),
           onStaged: () => undefined,
           mayStage: () => true,
           onDiskFull: () => undefined,
@@ -189,6 +196,29 @@ test('blocks stay until the backlog that is made of them is in the store', () =>
   gateway.log.stage({ shipments: [], deadLetters: [], nowMs: 0, nextSeq: 30_011, backlog: [] });
   gateway.log.confirm(0);
   assert.equal(gateway.log.sizes(0).oldestSeq, 11);
+  gateway.close();
+});
+
+test('an outage with rows of the ledger to ship leaves the pump in peace', { timeout: 10_000 }, async () => {
+  const gateway = new Gateway();
+  for (let count = 0; count < 6; count++) {
+    gateway.receive(3, old);
+    await gateway.live({ isStoreThere: false });
+  }
+  const range = { firstSeq: 1, lastSeq: 1, firstMs: null, lastMs: null };
+  const loss: Loss = {
+    ...range,
+    whenMs: 1,
+    kind: 'evicted',
+    stream: null,
+    count: 1,
+    bytes: 1,
+    reason: 'planted',
+  };
+  gateway.log.evict({ blocks: [], losses: [loss] });
+  await gateway.live({ isStoreThere: false });
+  await gateway.live({ isStoreThere: true });
+  assert.equal(gateway.log.state().waitingLosses, 0);
   gateway.close();
 });
 

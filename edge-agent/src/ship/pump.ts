@@ -12,7 +12,8 @@
  * When the clock comes to be trusted (`clock-trust/`), both windows are let go and read again: no shipment is made half
  * before and half after that.
  *
- * Rows of the loss ledger go with the live window that closes next; without messages they make a window of their own.
+ * Rows of the loss ledger and windows of aggregates go with the live window that closes next; without messages they make a
+ * window of their own.
  */
 import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Router } from '../decode/router.js';
@@ -144,7 +145,10 @@ export class Pump {
     const dueInMs = this.#live.window?.dueInMs(clock.monotonicMs(), policy);
     // What is due waits for room, which wakes; or becomes old enough to be jumped over. It may have become due just now.
     const waitsForRoom = dueInMs === 0 && !this.#hasRoom(liveLane);
-    await this.#wakeup.wait(signal, waitsForRoom ? staleMsOf(policy.everyMs) : dueInMs);
+    await this.#wakeup.wait(
+      signal,
+      waitsForRoom ? staleMsOf(policy.everyMs) : (dueInMs ?? this.#stager.dueInMs),
+    );
   }
 
   /** False when there is nothing to do. */
@@ -155,7 +159,9 @@ export class Pump {
     const hasRoom = this.#hasRoom(liveLane);
     // A window that waits for room takes no more: what is not in it can still be dropped.
     const takesMore = !window?.isFull(policy) && (!isDue || hasRoom);
-    if (this.#shouldJump(!takesMore)) {
+    // A window without messages, for the ledger alone, has nothing to jump over.
+    const isStuck = !takesMore && window !== undefined && window.lastSeq >= window.firstSeq;
+    if (this.#shouldJump(isStuck)) {
       await this.#reading.run(() => this.#jump());
       return true;
     }
@@ -165,7 +171,7 @@ export class Pump {
     }
     const isRead = takesMore && (await this.#reading.run(() => this.#readLive()));
     this.#isAtEnd = takesMore && !isRead && !this.#live.isHeld;
-    if (isRead || this.#live.window || !this.#stager.hasLosses) return isRead;
+    if (isRead || this.#live.window || this.#stager.dueInMs !== 0) return isRead;
     this.#live.passTo(this.#live.nextSeq, clock.monotonicMs());
     return true;
   }

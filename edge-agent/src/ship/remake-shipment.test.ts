@@ -10,6 +10,7 @@ import { formatShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
+import { Aggregation } from '../aggregate/aggregation.js';
 import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { encodeShipment } from '../encode/encode-shipment.js';
@@ -32,6 +33,8 @@ const stream = {
   time: undefined,
   fields: undefined,
   priority: 0,
+  raw: 'ship' as const,
+  aggregates: [],
 };
 
 /** A log with ten messages, and one shipment of them in the outbox. */
@@ -86,11 +89,14 @@ async function stageOne(context: TestContext) {
   };
   const metrics = createEdgeMetrics(createRegistry(() => 0));
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
-  const options = { ...parts, clock: systemClock, logger: silentLogger(), onLosses: () => undefined };
+  const opened = log.opened.aggregates;
+  const aggregation = new Aggregation({ streams: [stream], opened, openBytesMax: 1e6 });
+  const told = { streams: [stream], onLosses: () => undefined };
+  const options = { ...parts, ...told, clock: systemClock, logger: silentLogger() };
   const stop = new AbortController();
   const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true };
   const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
-  await new Pump({ ...options, policy, ...hooks }).run(stop.signal);
+  await new Pump({ ...options, aggregation, policy, ...hooks }).run(stop.signal);
   const [entry] = outbox.entries;
   assert(entry);
   return { directory, sqlite, outbox, options, entry };

@@ -10,18 +10,17 @@
  */
 import type { Clock } from '@varve/common/clock.js';
 import type { Logger } from '@varve/common/log.js';
+import { remakePartials } from '../aggregate/aggregation.js';
+import type { StreamConfig } from '../config.js';
 import { TableBatch } from '../batch/table-batch.js';
 import type { Router } from '../decode/router.js';
-import { readBlock } from '../log/block.js';
 import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
 import type { Loss } from '../log/loss.js';
 import type { EdgeMetrics } from '../metrics.js';
 import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
-import { Window } from './window.js';
+import { readWindow } from './read-window.js';
 import { writeShipment, type ShipmentWriter } from './write-shipment.js';
-
-const readBytesMax = 256_000;
 
 export interface RemakeOptions extends ShipmentWriter {
   readonly log: Pick<EdgeLog, 'opened' | 'read' | 'shippedLosses'>;
@@ -32,14 +31,18 @@ export interface RemakeOptions extends ShipmentWriter {
   readonly outbox: Outbox;
   readonly logger: Logger;
   readonly metrics: Pick<EdgeMetrics, 'shipmentsRemade' | 'rowsLost' | 'losses'>;
+  readonly streams: readonly StreamConfig[];
 }
 
 /** Returns the shipment with its new file, which is in the outbox. @throws Failure of the disk */
 export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions): Promise<OutboxEntry> {
   const { outbox, logger, metrics, clock, onLosses } = options;
-  const batch = await batchAgain(entry, options);
-  const lostRows = Math.max(0, entry.rowCount - batch.rowCount);
-  const remade = { ...entry, ...(await writeShipment(options, entry, batch, lostRows)) };
+  const { log, router, streams } = options;
+  const partials = await remakePartials(entry, streams, log, router);
+  const columns = partials?.columns ?? (await batchAgain(entry, options)).finish();
+  const lostRows = Math.max(0, entry.rowCount - columns.rowCount);
+  const written = await writeShipment(options, entry, columns, { lostRows, aggregate: partials?.facts });
+  const remade = { ...entry, ...written };
   const losses = lostRows > 0 ? [lossOf(entry, lostRows, clock.nowMs())] : [];
   try {
     await outbox.replace(remade, losses);
@@ -61,8 +64,8 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
 }
 
 async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<TableBatch> {
-  const { database, name } = lossesDestination;
-  if (entry.database !== database || entry.table !== name) return await decodeAgain(entry, options);
+  const { database, table } = lossesDestination;
+  if (entry.database !== database || entry.table !== table) return await decodeAgain(entry, options);
   return lossesBatch(options.agent, await options.log.shippedLosses(entry.id));
 }
 
@@ -79,21 +82,8 @@ async function decodeAgain(
   { database, table, firstLogSeq, lastLogSeq, clockBoot }: OutboxEntry,
   { log, router }: RemakeOptions,
 ): Promise<TableBatch> {
-  const window = new Window(0, firstLogSeq);
-  let nextSeq = firstLogSeq;
-  while (nextSeq <= lastLogSeq) {
-    // Damaged blocks are passed over there.
-    const blocks = await log.read(nextSeq, readBytesMax, clockBoot);
-    if (blocks.length === 0) break;
-    for (const { firstSeq, source, bytes, arrival } of blocks) {
-      let seq = firstSeq;
-      for (const message of readBlock(bytes, arrival?.shiftMs)) {
-        if (seq >= nextSeq && seq <= lastLogSeq) window.take({ ...message, seq, source }, router);
-        seq++;
-      }
-      nextSeq = Math.max(nextSeq, seq);
-    }
-  }
+  const range = { firstSeq: firstLogSeq, endSeq: lastLogSeq + 1 };
+  const window = await readWindow(log, router, range, clockBoot);
   const open = window.batches.get(`${database}.${table}`);
   return open?.batch ?? new TableBatch({ tags: [], declaredTypes: new Map() });
 }

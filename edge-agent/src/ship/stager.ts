@@ -7,9 +7,9 @@
 import type { Clock } from '@varve/common/clock.js';
 import { firstSeq as firstShipmentSeq } from '@varve/common/contract/object-keys.js';
 import type { Logger } from '@varve/common/log.js';
-import type { TableBatch } from '../batch/table-batch.js';
+import type { Aggregation, AggregateOutput, AggregationPlan } from '../aggregate/aggregation.js';
+import type { BatchColumns } from '../batch/table-batch.js';
 import type { ArrivalGate } from '../clock-trust/clock-watch.js';
-import type { StreamConfig } from '../config.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
@@ -25,6 +25,7 @@ export interface StagerOptions {
   readonly log: Pick<EdgeLog, 'opened' | 'stage' | 'waitingLosses'>;
   readonly encoder: Pick<ParquetEncoder, 'encode'>;
   readonly outbox: Outbox;
+  readonly aggregation: Pick<Aggregation, 'plan' | 'nextDueMs' | 'isDropped'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -38,7 +39,7 @@ export interface PositionAfter {
   readonly backlog: readonly LogRange[];
 }
 
-type Destination = Pick<StreamConfig, 'database' | 'name'>;
+type Destination = Pick<LaneOfTable, 'database' | 'table'>;
 
 export class Stager {
   readonly #options: StagerOptions;
@@ -53,9 +54,12 @@ export class Stager {
     this.#hasLosses = waitingLosses > 0;
   }
 
-  /** Rows of the loss ledger wait for the next window. */
-  get hasLosses(): boolean {
-    return this.#hasLosses;
+  /** When there is something to ship though no message comes, in ms: rows of the loss ledger, windows of aggregates. */
+  get dueInMs(): number | undefined {
+    const { aggregation, clock } = this.#options;
+    if (this.#hasLosses) return 0;
+    const dueMs = aggregation.nextDueMs;
+    return dueMs === undefined ? undefined : Math.max(0, dueMs - clock.nowMs());
   }
 
   noteLosses(): void {
@@ -66,15 +70,18 @@ export class Stager {
   async stage(lane: ShippingLane, window: Window, after: PositionAfter): Promise<Staged> {
     const { log, outbox, clock, metrics, arrivals } = this.#options;
     const shipments: StagedShipment[] = [];
+    const nowMs = clock.nowMs();
     const notes = window.arrivalNotes.all();
-    const losses = this.#toldClocks.lossesOf(notes, clock.nowMs());
+    const losses = this.#toldClocks.lossesOf(notes, nowMs);
+    const { agent, aggregation } = this.#options;
+    const aggregates = aggregation.plan(lane, window, `${agent}/${log.opened.epoch}`, nowMs);
     let staged: Staged;
     try {
-      const lastLossId = await this.#encodeAll(lane, window, shipments);
+      const lastLossId = await this.#encodeAll(lane, window, aggregates, shipments);
       const { deadLetters } = window;
-      const nowMs = clock.nowMs();
       staged = await log.stage({
         ...{ shipments, deadLetters, losses, ...after, nowMs, trustedMs: arrivals?.trustedNowMs() },
+        ...(aggregates.state && { aggregates: aggregates.state }),
         ...(lastLossId !== undefined && { lastLossId }),
       });
     } catch (error) {
@@ -82,6 +89,7 @@ export class Stager {
       await outbox.discard(shipments);
       throw error;
     }
+    aggregates.accept();
     this.#hasLosses = staged.waitingLosses > 0;
     this.#toldClocks.note(notes);
     for (const { kind, count } of losses) metrics.losses.inc({ kind }, count);
@@ -96,14 +104,20 @@ export class Stager {
   async #encodeAll(
     lane: ShippingLane,
     window: Window,
+    aggregates: AggregationPlan,
     shipments: StagedShipment[],
   ): Promise<number | undefined> {
-    const { agent, log } = this.#options;
-    for (const { stream, batch } of window.batches.values())
-      if (batch.rowCount > 0) shipments.push(await this.#encode(lane, window, stream, batch));
+    const { agent, aggregation, log } = this.#options;
+    for (const open of window.batches.values())
+      if (open.batch.rowCount > 0 && !aggregation.isDropped(open))
+        shipments.push(await this.#encode(lane, window, open, open.batch.finish()));
+    for (const output of aggregates.outputs)
+      shipments.push(await this.#encode(lane, window, output, output.columns, output));
     const losses = this.#hasLosses && lane === liveLane ? await log.waitingLosses() : [];
     if (losses.length > 0)
-      shipments.push(await this.#encode(lane, window, lossesDestination, lossesBatch(agent, losses)));
+      shipments.push(
+        await this.#encode(lane, window, lossesDestination, lossesBatch(agent, losses).finish()),
+      );
     return losses.at(-1)?.id;
   }
 
@@ -111,13 +125,17 @@ export class Stager {
     lane: ShippingLane,
     { firstSeq, lastSeq }: Window,
     destination: Destination,
-    batch: TableBatch,
+    columns: BatchColumns,
+    aggregate?: Pick<AggregateOutput, 'facts' | 'recipe'>,
   ): Promise<StagedShipment> {
-    const way = { lane, database: destination.database, table: destination.name };
+    const way = { lane, database: destination.database, table: destination.table };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
-    const place = { ...way, seq, firstLogSeq: firstSeq, lastLogSeq: lastSeq };
-    const written = await writeShipment(this.#options, place, batch);
-    return { ...place, ...written, stagedMs: this.#options.clock.nowMs() };
+    const recipe = aggregate?.recipe;
+    // Blocks stay until everything that is made of them is confirmed.
+    const firstLogSeq = Math.min(firstSeq, ...(recipe?.openRanges ?? []).map((range) => range.firstSeq));
+    const place = { ...way, seq, firstLogSeq, lastLogSeq: lastSeq };
+    const written = await writeShipment(this.#options, place, columns, { aggregate: aggregate?.facts });
+    return { ...place, ...written, stagedMs: this.#options.clock.nowMs(), ...(recipe && { recipe }) };
   }
 
   #reportRefused({ deadLetters }: Window, { deadLettersDropped }: Staged): void {

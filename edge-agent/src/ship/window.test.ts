@@ -15,6 +15,8 @@ const router = new Router([
     time: undefined,
     fields: undefined,
     priority: 0,
+    raw: 'ship' as const,
+    aggregates: [],
   },
 ]);
 const message = (seq: number, payload: string) => ({

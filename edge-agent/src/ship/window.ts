@@ -7,7 +7,8 @@ import { isEvicted } from '../log/block.js';
 import type { BlockArrival } from '../log/boots.js';
 import type { DeadLetter } from '../log/edge-log.js';
 import type { LoggedMessage } from '../message.js';
-import type { OpenBatches, Router } from '../decode/router.js';
+import type { OpenBatches } from '../decode/append-rows.js';
+import type { Router } from '../decode/router.js';
 import { ArrivalNotes, isNoteworthy } from './arrival-notes.js';
 
 export interface ClosingPolicy {

@@ -1,6 +1,7 @@
 /** One batch to one durable file of the outbox. */
 import { randomUUID } from 'node:crypto';
-import type { TableBatch } from '../batch/table-batch.js';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
+import type { BatchColumns } from '../batch/table-batch.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
 import type { EdgeLog, StagedShipment } from '../log/edge-log.js';
 import type { Outbox } from './outbox.js';
@@ -15,19 +16,23 @@ export interface ShipmentWriter {
 /** Where a shipment belongs, and which messages it is made of. */
 export type ShipmentPlace = Omit<StagedShipment, 'file' | 'rowCount' | 'bytes' | 'stagedMs'>;
 
-/** Under a new name each time. @throws Failure of the disk */
+export interface ShipmentFacts {
+  readonly lostRows?: number;
+  readonly aggregate?: AggregateFacts | undefined;
+}
+
+/** Under a new name each time. Takes over the columns' buffers. @throws Failure of the disk */
 export async function writeShipment(
   { agent, log, encoder, outbox }: ShipmentWriter,
   place: ShipmentPlace,
-  batch: TableBatch,
-  lostRows?: number,
+  columns: BatchColumns,
+  facts: ShipmentFacts = {},
 ): Promise<Pick<StagedShipment, 'file' | 'rowCount' | 'bytes'>> {
-  const columns = batch.finish();
   const { rowCount, originalNames } = columns;
   const tags = columns.tags.map(({ name }) => name);
   const file = `${randomUUID()}.parquet`;
   const { lane, database, table, seq, firstLogSeq, lastLogSeq } = place;
   const way = { agent, epoch: log.opened.epoch, lane, database, table, seq };
-  const metadata = { ...way, rowCount, tags, originalNames, firstLogSeq, lastLogSeq, lostRows };
+  const metadata = { ...way, rowCount, tags, originalNames, firstLogSeq, lastLogSeq, ...facts };
   return { file, rowCount, bytes: await encoder.encode(columns, metadata, outbox.pathOf(file)) };
 }

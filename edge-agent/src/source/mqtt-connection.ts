@@ -15,6 +15,7 @@ import { createRequire } from 'node:module';
 import type { IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
+import { readPem, type TlsConfig } from './source-schema.js';
 
 export type ProtocolVersion = 4 | 5;
 
@@ -99,6 +100,7 @@ export class MqttConnection {
       resubscribe: false,
       ...(source.username === undefined ? {} : { username: source.username }),
       ...(source.password === undefined ? {} : { password: source.password }),
+      ...readTls(source.tls),
       ...(protocolVersion === 5 && {
         properties: {
           sessionExpiryInterval: source.sessionExpirySeconds,
@@ -203,6 +205,19 @@ export function encodePubacks(packetIds: readonly number[]): Buffer {
     bytes.writeUInt16BE(packetIds[index] ?? 0, 4 * index + 2);
   }
   return bytes;
+}
+
+/** Read for every connection: certificates are renewed while the agent runs. @throws ConnectionRefused */
+function readTls(tls: TlsConfig | undefined): { ca?: string; cert?: string; key?: string } {
+  try {
+    return Object.fromEntries(
+      Object.entries(tls ?? {}).flatMap(([option, written]: [string, string | undefined]) =>
+        written === undefined ? [] : [[option, readPem(written)]],
+      ),
+    );
+  } catch (error) {
+    throw new ConnectionRefused(`a certificate cannot be read: ${messageOf(error)}`, 'other');
+  }
 }
 
 function toArrival(packet: IPublishPacket, callback: (error?: Error) => void): Arrival {

@@ -22,7 +22,7 @@ const summary: CommitSummary = {
 };
 const created = (name: TableName): Action[] => [
   { protocol: ourProtocol },
-  { metaData: createMetaData(name, columns, 0) },
+  { metaData: createMetaData(name, { columns }, 0) },
 ];
 
 function openCatalog(store = new MemoryStore()) {

@@ -4,11 +4,11 @@ import { systemClock } from '@varve/common/clock.js';
 import { isFailure } from '@varve/common/errors.js';
 import { ourProtocol, type Action } from './actions.js';
 import { applyCommit, Replay } from './replay.js';
-import { changeColumns, createMetaData } from './table-metadata.js';
+import { changeShape, createMetaData } from './table-metadata.js';
 
 const name = { database: 'main', table: 'climate' };
 const columns = { tags: [{ name: 'site' }], fields: [{ name: 'v', type: 'double' as const }] };
-const metaData = createMetaData(name, columns, 0);
+const metaData = createMetaData(name, { columns }, 0);
 const created: Action[] = [{ protocol: ourProtocol }, { metaData }];
 
 const add = (path: string, day = '2026-11-20'): Action => ({
@@ -55,7 +55,10 @@ test('the newest transaction of each application and the newest columns count', 
   const wider = { ...columns, fields: [...columns.fields, { name: 'w', type: 'long' as const }] };
   const replay = new Replay(name);
   replay.apply(0, [...created, { txn: { appId: 'x', version: 1 } }, { txn: { appId: 'y', version: 1 } }]);
-  replay.apply(1, [{ txn: { appId: 'x', version: 5 } }, { metaData: changeColumns(metaData, wider) }]);
+  replay.apply(1, [
+    { txn: { appId: 'x', version: 5 } },
+    { metaData: changeShape(metaData, { columns: wider }) },
+  ]);
   const state = replay.finish();
   assert.deepEqual(
     [...state.transactions],
@@ -99,4 +102,20 @@ test('a replay of ten thousand commits takes time in proportion', () => {
     replay.apply(version, [add(`day=2026-11-20/${version}`)]);
   assert.equal(replay.finish().files.size, 10_000);
   assert.ok(systemClock.monotonicMs() - startedMs < 2_000, 'copying a map per commit takes far longer');
+});
+
+test('a table of aggregates says so, whatever columns it gets later', () => {
+  const ofAggregates = createMetaData(name, { columns, aggregate: { everyMs: 60_000 } }, 0);
+  const replay = new Replay(name);
+  replay.apply(0, [{ protocol: ourProtocol }, { metaData: ofAggregates }]);
+  replay.apply(1, [{ metaData: changeShape(ofAggregates, { columns }) }]);
+  assert.deepEqual(replay.finish().aggregate, { everyMs: 60_000 });
+});
+
+test('a table whose windows have no width that we know is not read as rows', () => {
+  const broken = { ...metaData, configuration: { 'varve.aggregate': '{"every":"10s"}' } };
+  assert.throws(
+    () => applyCommit(name, undefined, 0, [{ protocol: ourProtocol }, { metaData: broken }]),
+    unreadable,
+  );
 });

@@ -7,6 +7,7 @@
  *    `finish` hands them over and ends the replay.
  */
 import assert from 'node:assert';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import { dataFileKey, type TableName } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
@@ -14,7 +15,7 @@ import { requireReadable, type Action, type Add, type MetaData, type Protocol } 
 import { parseSchema } from './schema.js';
 import type { DataFile, Snapshot } from './snapshot.js';
 import { narrowByTags, parseStatistics } from './statistics.js';
-import { formatTableName, requireDayPartition } from './table-metadata.js';
+import { formatTableName, readAggregateFacts, requireDayPartition } from './table-metadata.js';
 
 /** A snapshot with what a writer needs to go on from it. */
 export interface TableState extends Snapshot {
@@ -32,6 +33,7 @@ export class Replay {
   #metaData: MetaData | undefined;
   #protocol: Protocol | undefined;
   #columns: TableColumns | undefined;
+  #aggregate: AggregateFacts | undefined;
 
   constructor(name: TableName, base?: TableState) {
     this.#name = name;
@@ -42,6 +44,7 @@ export class Replay {
     this.#metaData = base?.metaData;
     this.#protocol = base?.protocol;
     this.#columns = base?.columns;
+    this.#aggregate = base?.aggregate;
   }
 
   /** -1 before the first commit. */
@@ -72,6 +75,7 @@ export class Replay {
   #setMetaData(metaData: MetaData): void {
     requireDayPartition(this.#table, metaData);
     this.#columns = parseSchema(this.#table, metaData.schemaString);
+    this.#aggregate = readAggregateFacts(this.#table, metaData);
     this.#metaData = metaData;
   }
 
@@ -95,6 +99,7 @@ export class Replay {
       name: this.#name,
       version: this.#version,
       columns,
+      aggregate: this.#aggregate,
       files: this.#files,
       transactions: this.#transactions,
       metaData,

@@ -2,6 +2,7 @@
  * One version of one table, as the rest of tsdb sees it: columns, live files, and how far each lane has been committed.
  * Immutable: a later version is another object.
  */
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 
@@ -25,6 +26,8 @@ export interface Snapshot {
   /** The Delta version, counted from 0. */
   readonly version: number;
   readonly columns: TableColumns;
+  /** Of a table of aggregates, whose rows are partials; absent where rows are rows. */
+  readonly aggregate?: AggregateFacts | undefined;
   /** By `path`, in the order the log added them. */
   readonly files: ReadonlyMap<string, DataFile>;
   /** `txn.version` by `txn.appId`: the last shipment of each lane that is in the table. */

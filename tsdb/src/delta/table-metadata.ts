@@ -1,7 +1,14 @@
 /**
- * The `metaData` action of our tables: how one is created, and how columns are added to it.
+ * The `metaData` action of our tables: how one is created, and how columns are added to it. A table of aggregates says so
+ * in its configuration, under `varve.aggregate` (common/contract/aggregate.ts).
  */
 import { randomUUID } from 'node:crypto';
+import {
+  aggregateKey,
+  formatAggregateFacts,
+  parseAggregateFacts,
+  type AggregateFacts,
+} from '@varve/common/contract/aggregate.js';
 import { dayColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
@@ -21,7 +28,13 @@ const configuration: Readonly<Record<string, string>> = {
   'delta.checkpoint.writeStatsAsStruct': 'false',
 };
 
-export function createMetaData(name: TableName, columns: TableColumns, nowMs: number): MetaData {
+/** What a table's rows are like: its columns, and the windows where they are partials. */
+export interface TableShape {
+  readonly columns: TableColumns;
+  readonly aggregate?: AggregateFacts | undefined;
+}
+
+export function createMetaData(name: TableName, { columns, aggregate }: TableShape, nowMs: number): MetaData {
   return {
     id: randomUUID(),
     name: name.table,
@@ -29,13 +42,33 @@ export function createMetaData(name: TableName, columns: TableColumns, nowMs: nu
     schemaString: formatSchema(columns),
     partitionColumns: [dayColumnName],
     createdTime: nowMs,
-    configuration: { ...configuration },
+    configuration: { ...configuration, ...aggregateEntry(aggregate) },
   };
 }
 
 /** The same table with other columns. Files from before read the new ones as null. */
-export function changeColumns(metaData: MetaData, columns: TableColumns): MetaData {
-  return { ...metaData, schemaString: formatSchema(columns) };
+export function changeShape(metaData: MetaData, { columns, aggregate }: TableShape): MetaData {
+  return {
+    ...metaData,
+    schemaString: formatSchema(columns),
+    configuration: { ...metaData.configuration, ...aggregateEntry(aggregate) },
+  };
+}
+
+function aggregateEntry(aggregate: AggregateFacts | undefined): Record<string, string> {
+  return aggregate ? { [aggregateKey]: formatAggregateFacts(aggregate) } : {};
+}
+
+/** Undefined where rows are rows. @throws Failure `table_unreadable`: partials taken for rows would answer wrongly */
+export function readAggregateFacts(table: string, { configuration }: MetaData): AggregateFacts | undefined {
+  const text = configuration[aggregateKey];
+  if (text === undefined) return undefined;
+  const facts = parseAggregateFacts(text);
+  if (facts) return facts;
+  throw new Failure('table_unreadable', `table ${table} has "${aggregateKey}": ${text}, which is no width`, {
+    hint: 'it should read like {"every_ms":10000}',
+    facts: { table },
+  });
 }
 
 /** @throws Failure `table_unreadable` unless the table is partitioned by `day` alone */

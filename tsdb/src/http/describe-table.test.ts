@@ -56,3 +56,25 @@ test('a table without rows has no times', () => {
   const { min_time, max_time, rows } = describeTable(snapshot([]));
   assert.deepEqual([min_time, max_time, rows], [null, null, 0]);
 });
+
+test('a table of aggregates says so, and has the columns that a query sees', () => {
+  const columns = {
+    tags: [{ name: 'device' }, { name: 'part' }],
+    fields: [
+      { name: 'x_count', type: 'long' as const },
+      { name: 'x_first_time', type: 'long' as const },
+      { name: 'x_sum', type: 'double' as const },
+    ],
+  };
+  const described = describeTable({ ...snapshot([]), columns, aggregate: { everyMs: 10_000 } });
+  assert.deepEqual(described.aggregate, { every_ms: 10_000 });
+  assert.deepEqual(described.columns, [
+    { name: 'time', role: 'time', type: 'timestamp[us, UTC]' },
+    { name: 'device', role: 'tag', type: 'string' },
+    { name: 'x_count', role: 'field', type: 'int64' },
+    { name: 'x_mean', role: 'field', type: 'double' },
+    { name: 'x_sum', role: 'field', type: 'double' },
+    { name: 'x_first_time', role: 'field', type: 'timestamp[us, UTC]' },
+    { name: 'day', role: 'day', type: 'date' },
+  ]);
+});

@@ -1,14 +1,16 @@
 /**
- * Tables as `/api/v1/tables` shows them.
+ * Tables as `/api/v1/tables` shows them: with the columns that a query sees.
  */
-import { dayColumnName, timeColumnName, type FieldType } from '@varve/common/contract/columns.js';
+import { dayColumnName, timeColumnName, type FieldType, type Tag } from '@varve/common/contract/columns.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { mergedColumns, mergedTags } from '../query/merge-partials.js';
 import { timestampText } from '../query/time-text.js';
 
 export interface TableDescription {
   readonly name: string;
   readonly database: string;
   readonly version: number;
+  /** Of a table of aggregates: partials, at least as many as a query sees rows. */
   readonly rows: number;
   /** Of data files, as stored. */
   readonly bytes: number;
@@ -16,6 +18,8 @@ export interface TableDescription {
   /** Null while there are no rows. */
   readonly min_time: string | null;
   readonly max_time: string | null;
+  /** Of a table of aggregates: the width of its windows. */
+  readonly aggregate?: { readonly every_ms: number };
   readonly columns: readonly ColumnDescription[];
 }
 
@@ -28,14 +32,15 @@ export interface ColumnDescription {
   readonly original_name?: string;
 }
 
-const typeNames: Readonly<Record<FieldType, string>> = {
+const typeNames: Readonly<Record<FieldType | 'timestamp', string>> = {
+  timestamp: 'timestamp[us, UTC]',
   double: 'double',
   long: 'int64',
   boolean: 'bool',
   string: 'string',
 };
 
-export function describeTable({ name, version, columns, files }: Snapshot): TableDescription {
+export function describeTable({ name, version, columns, aggregate, files }: Snapshot): TableDescription {
   let [rows, bytes] = [0, 0];
   let [minTimeUs, maxTimeUs] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const file of files.values()) {
@@ -53,14 +58,21 @@ export function describeTable({ name, version, columns, files }: Snapshot): Tabl
     files: files.size,
     min_time: formatTime(minTimeUs),
     max_time: formatTime(maxTimeUs),
-    columns: describeColumns(columns),
+    ...(aggregate && { aggregate: { every_ms: aggregate.everyMs } }),
+    columns: aggregate
+      ? describeColumns(mergedTags(columns), mergedColumns(columns))
+      : describeColumns(columns.tags, columns.fields),
   };
 }
 
-function describeColumns({ tags, fields }: Snapshot['columns']): ColumnDescription[] {
+interface ShownField extends Tag {
+  readonly type: keyof typeof typeNames;
+}
+
+function describeColumns(tags: readonly Tag[], fields: readonly ShownField[]): ColumnDescription[] {
   const original = (name: string | undefined) => (name === undefined ? {} : { original_name: name });
   return [
-    { name: timeColumnName, role: 'time', type: 'timestamp[us, UTC]' },
+    { name: timeColumnName, role: 'time', type: typeNames.timestamp },
     ...tags.map((tag) => ({
       name: tag.name,
       role: 'tag' as const,

@@ -3,6 +3,7 @@
  *
  * Each check throws a Failure `shipment_invalid` that says what is wrong; the caller quarantines the file with it.
  */
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import {
   timeColumnName,
   type Field,
@@ -14,6 +15,7 @@ import { isIdentifier, reservedColumnNames } from '@varve/common/contract/names.
 import type { InboxKey } from '@varve/common/contract/object-keys.js';
 import { parseShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { Failure } from '@varve/common/errors.js';
+import { checkAggregateColumns, isAggregateColumnName, isBlank } from './check-aggregate.js';
 
 /** One element of the Parquet schema below its root. */
 export interface ParquetColumn {
@@ -45,6 +47,8 @@ export interface ShipmentTimes {
 export interface ShipmentContent {
   readonly columns: TableColumns;
   readonly rowCount: number;
+  /** Of a shipment of aggregates. */
+  readonly aggregate: AggregateFacts | undefined;
 }
 
 const fieldTypeOf: Readonly<Record<string, FieldType>> = {
@@ -59,8 +63,12 @@ export function checkFooter(key: InboxKey, footer: ShipmentFooter): ShipmentCont
   checkKey(key, metadata);
   if (metadata.rowCount !== footer.rowCount)
     reject(`the metadata says ${metadata.rowCount} rows, the file has ${footer.rowCount}`);
-  checkColumns(footer.columns);
-  return { columns: toTableColumns(footer.columns, metadata), rowCount: footer.rowCount };
+  const { aggregate } = metadata;
+  checkColumns(footer.columns, aggregate !== undefined);
+  const columns = toTableColumns(footer.columns, metadata);
+  const { rowCount } = footer;
+  if (aggregate && !isBlank(columns, rowCount)) checkAggregateColumns(columns);
+  return { columns, rowCount, aggregate };
 }
 
 function checkKey(key: InboxKey, metadata: ShipmentMetadata): void {
@@ -69,17 +77,22 @@ function checkKey(key: InboxKey, metadata: ShipmentMetadata): void {
       reject(`the metadata says ${part} "${metadata[part]}", the key says "${key[part]}"`);
 }
 
-function checkColumns(columns: readonly ParquetColumn[]): void {
+function checkColumns(columns: readonly ParquetColumn[], hasAggregates: boolean): void {
   const names = new Set<string>();
   for (const column of columns) {
     if (names.has(column.name)) reject(`there are two columns "${column.name}"`);
     names.add(column.name);
     if (column.isRepeatedOrNested) reject(`column "${column.name}" is nested`);
     if (column.name === timeColumnName) checkTimeType(column);
-    else if (!isIdentifier(column.name) || reservedColumnNames.has(column.name))
+    else if (!isColumnName(column.name, hasAggregates))
       reject(`"${column.name}" is not a valid name of a column`);
   }
   if (!names.has(timeColumnName)) reject('there is no column "time"');
+}
+
+function isColumnName(name: string, hasAggregates: boolean): boolean {
+  if (hasAggregates && isAggregateColumnName(name)) return true;
+  return isIdentifier(name) && !reservedColumnNames.has(name);
 }
 
 function checkTimeType({ type, logicalType }: ParquetColumn): void {

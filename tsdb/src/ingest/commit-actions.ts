@@ -4,6 +4,7 @@
  * It carries the rows and, in the same commit, how far each lane is: that is what makes a shipment be in the table once
  * (DESIGN I5). Rows that replace others change data; the commit is a blind append only if no live file was looked at.
  */
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import { ourProtocol, type Action } from '../delta/actions.js';
@@ -11,7 +12,7 @@ import type { CommitSummary } from '../delta/delta-log.js';
 import { addAction, removeAction, type NewFile } from '../delta/file-actions.js';
 import type { TableState } from '../delta/replay.js';
 import type { DataFile } from '../delta/snapshot.js';
-import { changeColumns, createMetaData } from '../delta/table-metadata.js';
+import { changeShape, createMetaData } from '../delta/table-metadata.js';
 import { laneAppId } from './lane-app-id.js';
 import type { InboxObject } from './list-inbox.js';
 
@@ -27,6 +28,8 @@ export interface CommitContent {
   readonly state: TableState | undefined;
   /** Given when the table does not have them yet. */
   readonly newColumns: TableColumns | undefined;
+  /** Of a table of aggregates. */
+  readonly aggregate: AggregateFacts | undefined;
   readonly shipments: readonly InboxObject[];
   readonly files: readonly CommittedFile[];
   readonly nowMs: number;
@@ -45,10 +48,11 @@ export function formatActions(content: CommitContent): Action[] {
   ];
 }
 
-function schemaActions({ name, state, newColumns, nowMs }: CommitContent): Action[] {
+function schemaActions({ name, state, newColumns, aggregate, nowMs }: CommitContent): Action[] {
   if (newColumns === undefined) return [];
-  if (state) return [{ metaData: changeColumns(state.metaData, newColumns) }];
-  return [{ protocol: ourProtocol }, { metaData: createMetaData(name, newColumns, nowMs) }];
+  const shape = { columns: newColumns, aggregate };
+  if (state) return [{ metaData: changeShape(state.metaData, shape) }];
+  return [{ protocol: ourProtocol }, { metaData: createMetaData(name, shape, nowMs) }];
 }
 
 /** Of each lane the last seq in the commit; a lane's shipments are in order. */

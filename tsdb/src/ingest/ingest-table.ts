@@ -132,6 +132,7 @@ const nothing: PreparedCommit = {
   rejections: [],
   rowCount: 0,
   newColumns: undefined,
+  aggregate: undefined,
   files: [],
 };
 

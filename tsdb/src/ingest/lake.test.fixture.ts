@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@varve/common/clock.js';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { FieldType } from '@varve/common/contract/columns.js';
 import { formatInboxKey, type InboxKey } from '@varve/common/contract/object-keys.js';
 import { formatShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
@@ -32,6 +33,7 @@ export interface TestShipment extends Partial<InboxKey> {
   readonly tags?: readonly string[];
   readonly types?: Readonly<Record<string, FieldType>>;
   readonly rows: readonly ShipmentRow[];
+  readonly aggregate?: AggregateFacts;
   /** Metadata that says something else than the file. */
   readonly lies?: Partial<ShipmentMetadata>;
   /** The file's columns as SQL over nothing, in place of `types` and `rows`. */
@@ -104,7 +106,7 @@ export class TestLake {
   /** The bytes of a shipment. */
   async parquet(shipment: TestShipment): Promise<Uint8Array> {
     const path = join(this.dir, `${randomUUID()}.parquet`);
-    const { tags = ['device'], types = { v: 'double' }, rows, lies, select } = shipment;
+    const { tags = ['device'], types = { v: 'double' }, rows, aggregate, lies, select } = shipment;
     const metadata = formatShipmentMetadata({
       ...keyOf(shipment),
       rowCount: rows.length,
@@ -112,6 +114,7 @@ export class TestLake {
       originalNames: {},
       firstLogSeq: 1,
       lastLogSeq: 1,
+      aggregate,
       ...lies,
     });
     const entries = [...metadata].map(([name, value]) => `${quoteText(name)}: ${quoteText(value)}`);

@@ -1,7 +1,8 @@
 /**
  * Reads staged shipments into temporary tables of the session, one table per distinct set of columns.
  *
- * 1. The footer is read and checked, then the column `time`.
+ * 1. The footer is read and checked, then the column `time`, and of aggregates the windows. The first shipment with
+ *    anything in it decides what a new table's rows are.
  * 2. All rows are read once. Each gets `@order`: the shipment's place in the commit, then the row's place in the file; of
  *    two rows with one (tags, time) the one with the higher order was written later. Names of columns never begin with @.
  * 3. Whatever goes wrong while a file is read is the file's fault and rejects it, unless it is this machine's. An INSERT
@@ -12,6 +13,7 @@ import { Failure, isFailure } from '@varve/common/errors.js';
 import { SqlError, type Row, type Session } from '../delta/duckdb.js';
 import { valueColumns } from '../delta/schema.js';
 import { quoteName, quotePath, sqlType, timeSqlType } from '../delta/sql-text.js';
+import { checkPartials, kindOf, requireKind, type RowKind } from './check-aggregate.js';
 import {
   checkFooter,
   checkTimes,
@@ -22,6 +24,7 @@ import {
 } from './check-shipment.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { InboxObject } from './list-inbox.js';
+import { readPartialFaults } from './read-partials.js';
 import type { StagedShipment } from './staging.js';
 
 export const orderColumn = quoteName('@order');
@@ -40,6 +43,8 @@ export interface Rejection {
 }
 
 export interface LoadedShipments {
+  /** The table's, with these shipments. */
+  readonly kind: RowKind;
   /** In the order given, without the rejected ones. */
   readonly objects: readonly InboxObject[];
   readonly rejections: readonly Rejection[];
@@ -52,24 +57,28 @@ type ShipmentLimits = Pick<IngestLimits, 'shipmentBytesMax' | 'shipmentRowsMax'>
 
 export async function loadShipments(
   session: Session,
+  tableKind: RowKind,
   shipments: readonly StagedShipment[],
   limits: ShipmentLimits,
 ): Promise<LoadedShipments> {
   const objects: InboxObject[] = [];
   const rejections: Rejection[] = [];
   const rawTables = new Map<string, RawTable>();
-  let rowCount = 0;
+  let [kind, rowCount] = [tableKind, 0];
   for (const [place, staged] of shipments.entries()) {
     try {
       const content = await readContent(session, staged, limits);
+      const contentKind = kindOf(content.aggregate, content.columns, content.rowCount);
+      requireKind(kind, contentKind);
       await load(session, rawTables, staged.path, place, content);
+      kind ??= contentKind;
       objects.push(staged.object);
       rowCount += content.rowCount;
     } catch (error) {
       rejections.push({ staged, failure: toRejection(error) });
     }
   }
-  return { objects, rejections, rawTables: [...rawTables.values()], rowCount };
+  return { kind, objects, rejections, rawTables: [...rawTables.values()], rowCount };
 }
 
 async function readContent(
@@ -81,6 +90,8 @@ async function readContent(
   const content = checkFooter(object.parts, await readFooter(session, path));
   requireAtMost('rows', content.rowCount, limits.shipmentRowsMax);
   checkTimes(content, await readTimes(session, path));
+  const { aggregate, columns, rowCount } = content;
+  if (aggregate && rowCount > 0) checkPartials(await readPartialFaults(session, path, columns, aggregate));
   return content;
 }
 

@@ -3,16 +3,19 @@
  * data files, one per day, on this machine.
  */
 import { randomUUID } from 'node:crypto';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import { dataFilePath } from '@varve/common/contract/object-keys.js';
 import type { DataFiles } from '../delta/data-files.js';
 import type { Session } from '../delta/duckdb.js';
 import type { TableState } from '../delta/replay.js';
+import { kindOfTable } from './check-aggregate.js';
 import type { CommittedFile } from './commit-actions.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { InboxObject } from './list-inbox.js';
 import { loadShipments, type Rejection } from './load-shipments.js';
 import { mergeShipments } from './merge-shipments.js';
+import { planAggregateColumns } from './plan-aggregate-columns.js';
 import { planColumns } from './plan-columns.js';
 import type { StagedShipment } from './staging.js';
 import { writeDay, type DayChange } from './write-day.js';
@@ -40,29 +43,35 @@ export interface PreparedCommit {
   readonly rowCount: number;
   /** Given when the table does not have them yet. */
   readonly newColumns: TableColumns | undefined;
+  /** Of a table of aggregates. */
+  readonly aggregate: AggregateFacts | undefined;
   /** In order of their days; none when the shipments are empty. */
   readonly files: readonly PreparedFile[];
 }
 
 export async function prepareCommit(session: Session, task: PreparationTask): Promise<PreparedCommit> {
-  const { objects, rejections, rawTables, rowCount } = await loadShipments(
+  const { state, shipments } = task;
+  const { kind, rawTables, ...loaded } = await loadShipments(
     session,
-    task.shipments,
+    kindOfTable(state),
+    shipments,
     task.limits,
   );
+  const aggregate = kind === 'rows' ? undefined : kind;
   const rawColumns = rawTables.map(({ columns }) => columns);
-  const plan = planColumns(task.state?.columns, rawColumns);
+  const plan = (aggregate ? planAggregateColumns : planColumns)(state?.columns, rawColumns);
   const days = rawTables.length > 0 ? await mergeShipments(session, rawTables, plan) : [];
   const files: PreparedFile[] = [];
   for (const incoming of days) {
     const localPath = task.newPath();
-    const liveFiles = task.state?.files.values() ?? [];
+    const liveFiles = state?.files.values() ?? [];
     const { dataFiles } = task;
     const day = { dataFiles, liveFiles, columns: plan.columns, incoming, localPath };
     files.push(toPreparedFile(await writeDay(session, day)));
   }
   const newColumns = plan.hasNewColumns ? plan.columns : undefined;
-  return { shipments: objects, rejections, rowCount, newColumns, files };
+  const { objects, rejections, rowCount } = loaded;
+  return { shipments: objects, rejections, rowCount, newColumns, aggregate, files };
 }
 
 function toPreparedFile({ day, written, replaced, hasReadFiles }: DayChange): PreparedFile {

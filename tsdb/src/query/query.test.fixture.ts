@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { FieldType } from '@varve/common/contract/columns.js';
 import { dataFileKey, dataFilePath, defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { silentLogger } from '@varve/common/log.js';
@@ -23,6 +24,7 @@ export interface FixtureTable {
   readonly version?: number;
   readonly tags?: readonly string[];
   readonly fields?: Readonly<Record<string, FieldType>>;
+  readonly aggregate?: AggregateFacts;
   /** One file each: a SELECT whose columns are the file's. */
   readonly files?: readonly string[];
 }
@@ -86,7 +88,14 @@ export class QueryFixture implements TableCatalog {
   }
 
   /** Adds the table, or a new version of it. */
-  async put({ tags = [], fields = {}, files = [], version = 0, ...names }: FixtureTable): Promise<Snapshot> {
+  async put({
+    tags = [],
+    fields = {},
+    files = [],
+    version = 0,
+    aggregate,
+    ...names
+  }: FixtureTable): Promise<Snapshot> {
     const name = { database: names.database ?? defaultDatabase, table: names.table };
     const dataFiles: DataFile[] = [];
     for (const sql of files) dataFiles.push(await this.#writeFile(name, sql));
@@ -98,6 +107,7 @@ export class QueryFixture implements TableCatalog {
         fields: Object.entries(fields).map(([field, type]) => ({ name: field, type })),
       },
       files: new Map(dataFiles.map((file) => [file.path, file])),
+      aggregate,
       transactions: new Map(),
     };
     this.#snapshots.set(`${name.database}.${name.table}`, snapshot);

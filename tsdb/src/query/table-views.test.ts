@@ -26,3 +26,24 @@ test('a template has the same columns, and no rows', () => {
     'COPY (SELECT NULL::TIMESTAMPTZ AS "time", NULL::DATE AS "day" WHERE false) TO \'/t.parquet\' (FORMAT parquet)',
   );
 });
+
+test('a view of a table of aggregates merges what it would otherwise show', () => {
+  const fields = [
+    { name: 'x_count', type: 'long' },
+    { name: 'x_first', type: 'boolean' },
+    { name: 'x_first_time', type: 'long' },
+  ] as const;
+  const columns = { tags: [{ name: 'device' }, { name: 'part' }], fields };
+  assert.equal(
+    viewSql({ ...snapshot, columns, aggregate: { everyMs: 10_000 } }, '/t.parquet', ['/f.parquet']),
+    'CREATE OR REPLACE VIEW "main"."environment" AS SELECT "time", "device", ' +
+      'coalesce(sum("x_count"), 0)::BIGINT AS "x_count", ' +
+      'arg_min("x_first", "x_first_time"::HUGEINT * 18446744073709551616 + hash("part")) AS "x_first", ' +
+      'make_timestamptz(min("x_first_time")) AS "x_first_time", "day" FROM (' +
+      'SELECT "time"::TIMESTAMPTZ AS "time", "device"::VARCHAR AS "device", "part"::VARCHAR AS "part", ' +
+      '"x_count"::BIGINT AS "x_count", "x_first"::BOOLEAN AS "x_first", "x_first_time"::BIGINT AS "x_first_time", ' +
+      '"day"::DATE AS "day" ' +
+      "FROM read_parquet(['/t.parquet', '/f.parquet'], union_by_name = true, hive_partitioning = false)" +
+      ') GROUP BY "time", "device", "day"',
+  );
+});

@@ -10,6 +10,8 @@
  * without files has its columns all the same. The plan stays a single scan, which keeps its shortcuts: a union with empty
  * rows instead of the template costs twenty times as much for `count(*)` and twice as much for the newest ten rows.
  *
+ * In a table of aggregates the SELECT above is of partials, and `mergeSql` makes the view's rows of them.
+ *
  * Making a view reads the footers of all its files, 0.1 ms each; it is made once per slot and version.
  */
 import { createHash } from 'node:crypto';
@@ -21,6 +23,7 @@ import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { quoteName, quotePath, quoteText, sqlType, timeSqlType } from '../delta/sql-text.js';
 import { formatTableName } from '../delta/table-metadata.js';
+import { mergeSql } from './merge-partials.js';
 import type { QuerySlot } from './query-database.js';
 
 export interface SqlColumn {
@@ -28,7 +31,7 @@ export interface SqlColumn {
   readonly type: string;
 }
 
-/** `time`, tags, fields, `day`: in the order in which `select *` shows them. */
+/** `time`, tags, fields, `day`: what files have, in the order in which `select *` shows it unless it is merged. */
 export function sqlColumns({ tags, fields }: TableColumns): SqlColumn[] {
   return [
     { name: timeColumnName, type: timeSqlType },
@@ -44,10 +47,9 @@ export function viewSql(snapshot: Snapshot, templatePath: string, filePaths: rea
     .join(', ');
   const { database, table } = snapshot.name;
   const paths = [templatePath, ...filePaths].map(quotePath).join(', ');
-  return (
-    `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS SELECT ${columns} ` +
-    `FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)`
-  );
+  const rows = `SELECT ${columns} FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)`;
+  const shown = snapshot.aggregate ? mergeSql(snapshot.columns, rows) : rows;
+  return `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS ${shown}`;
 }
 
 export function templateSql(columns: readonly SqlColumn[], path: string): string {

@@ -1,0 +1,20 @@
+import { strict as assert } from 'node:assert';
+import { test } from 'node:test';
+import { aggregatesSchema, readAggregates } from './aggregate-config.js';
+
+const read = (raw: unknown) => readAggregates('environment', aggregatesSchema.parse(raw));
+
+test('a width names its table, unless it is told otherwise', () =>
+  assert.deepEqual(read([{ every: '10s' }, { every: '1 m', table: 'minutes', lateness: '1m' }]), [
+    { table: 'environment_10s', everyMs: 10_000, latenessMs: 10_000 },
+    { table: 'minutes', everyMs: 60_000, latenessMs: 60_000 },
+  ]));
+
+const wrong: [what: string, raw: unknown, message: RegExp][] = [
+  ['a width', [{ every: 'ten' }], /is no width of windows: write one such as 10s, 1m or 1h/],
+  ['a width below a second', [{ every: '10ms' }], /is no width of windows/],
+  ['a table', [{ every: '10s', table: 'A b' }], /is not a table name/],
+  ['what is no list', { every: '10s' }, /list the windows, such as/],
+];
+for (const [what, raw, message] of wrong)
+  test(`${what} of an aggregate that is wrong is explained`, () => assert.throws(() => read(raw), message));

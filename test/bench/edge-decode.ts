@@ -1,0 +1,189 @@
+/**
+ * `edge-decode`: what a message costs between log and batch, on one core, for each format: decoding alone, and all of it
+ * (`Router.route`: decode, map, append). Beside them, in turns with them, `JSON.parse` alone on the JSON messages.
+ *
+ * The readings are the same in all formats: a time and four fields of a device, by themselves or ten to a message.
+ */
+import type { OpenBatches } from '@varve/edge-agent/decode/append-rows.js';
+import { DecodedRows } from '@varve/edge-agent/decode/decoded-rows.js';
+import { decoderOf, type FormatConfig } from '@varve/edge-agent/decode/format.js';
+import { Router } from '@varve/edge-agent/decode/router.js';
+import { shapeStreams, streamsSchema } from '@varve/edge-agent/decode/stream-schema.js';
+import type { BenchOptions } from './bench-run.js';
+import type { Report } from './report.js';
+import { median } from './statistics.js';
+
+interface Reading {
+  readonly ts: number;
+  readonly temperature: number;
+  readonly humidity: number;
+  readonly count: number;
+  readonly state: string;
+}
+
+interface Case {
+  readonly name: string;
+  readonly format: FormatConfig;
+  readonly readings: number;
+  readonly write: (readings: readonly Reading[]) => string;
+}
+
+const names = ['ts', 'temperature', 'humidity', 'count', 'state'] as const;
+const toCells = (reading: Reading) => names.map((name) => reading[name]).join(',');
+const toLine = ({ ts, temperature, humidity, count, state }: Reading) =>
+  `m temperature=${temperature},humidity=${humidity},count=${count}i,state="${state}" ${ts}000000`;
+
+const cases: readonly Case[] = [
+  { name: 'json', format: 'json', readings: 1, write: ([reading]) => JSON.stringify(reading) },
+  {
+    name: 'json, nested',
+    format: 'json',
+    readings: 1,
+    write: ([{ ts, ...data } = noReading]) => JSON.stringify({ ts, data }),
+  },
+  { name: 'value', format: 'value', readings: 1, write: ([reading]) => String(reading?.temperature) },
+  {
+    name: 'csv',
+    format: { type: 'csv', columns: names },
+    readings: 1,
+    write: (all) => all.map(toCells).join('\n'),
+  },
+  { name: 'line_protocol', format: 'line_protocol', readings: 1, write: (all) => all.map(toLine).join('\n') },
+  { name: 'json, an array', format: 'json', readings: 10, write: (all) => JSON.stringify(all) },
+  {
+    name: 'json, lines',
+    format: 'json',
+    readings: 10,
+    write: (all) => all.map((reading) => JSON.stringify(reading)).join('\n'),
+  },
+  {
+    name: 'csv, ten rows',
+    format: { type: 'csv', columns: names },
+    readings: 10,
+    write: (all) => all.map(toCells).join('\n'),
+  },
+  {
+    name: 'line_protocol, ten lines',
+    format: 'line_protocol',
+    readings: 10,
+    write: (all) => all.map(toLine).join('\n'),
+  },
+];
+const noReading: Reading = { ts: 0, temperature: 0, humidity: 0, count: 0, state: '' };
+
+const messagesPerRun = 20_000;
+const topics = 60;
+
+export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
+  const samples = new Map<string, number[]>();
+  const keep = (name: string, ns: number) => samples.set(name, [...(samples.get(name) ?? []), ns]);
+  // The first run warms up.
+  for (let run = 0; run <= runs; run++) {
+    note(`edge-decode: run ${run} of ${runs}`);
+    for (const one of cases) {
+      const measured = measure(one);
+      if (run > 0) for (const [what, ns] of Object.entries(measured)) keep(`${one.name} ${what}`, ns);
+    }
+  }
+  const nsOf = (one: Case, what: string) => median(samples.get(`${one.name} ${what}`) ?? []);
+  const rows = cases.map((one) => {
+    const decodeNs = nsOf(one, 'decode');
+    const routeNs = nsOf(one, 'route');
+    const parseNs = nsOf(one, 'parse');
+    return [
+      one.name,
+      one.readings,
+      parseNs / 1e3,
+      decodeNs / 1e3,
+      routeNs / 1e3,
+      1e9 / decodeNs,
+      1e9 / routeNs,
+    ];
+  });
+  return Promise.resolve({
+    bench: 'edge-decode',
+    tables: [
+      {
+        title: `medians of ${runs} runs of ${messagesPerRun} messages, processor time per message`,
+        columns: [
+          'format',
+          'readings',
+          'JSON.parse, µs',
+          'decode, µs',
+          'to batch, µs',
+          'decoded/s',
+          'to batch/s',
+        ],
+        rows,
+      },
+    ],
+    findings: ['JSON.parse is of the same readings as JSON, decoded from UTF-8, in the same run.'],
+  });
+}
+
+/** Nanoseconds per message. */
+function measure({ format, readings, write }: Case): { parse: number; decode: number; route: number } {
+  const messages = makeMessages(readings);
+  const written = messages.map((message) => Buffer.from(write(message)));
+  const asJson = messages.map((message) =>
+    Buffer.from(JSON.stringify(readings === 1 ? message[0] : message)),
+  );
+  return {
+    parse: measureParse(asJson),
+    decode: measureDecode(format, written),
+    route: measureRoute(format, written),
+  };
+}
+
+function makeMessages(readings: number): Reading[][] {
+  return Array.from({ length: messagesPerRun }, (_, index) =>
+    Array.from({ length: readings }, (__, part) => ({
+      ts: 1_795_300_046_309 + index * readings + part,
+      temperature: Math.round(2_000 + 500 * Math.sin(index / 100 + part)) / 100,
+      humidity: Math.round(450 + 100 * Math.cos(index / 70)) / 10,
+      count: index,
+      state: index % 7 === 0 ? 'stopped' : 'running',
+    })),
+  );
+}
+
+function measureParse(payloads: readonly Buffer[]): number {
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  let found = 0;
+  const started = process.cpuUsage();
+  for (const payload of payloads) if (JSON.parse(utf8.decode(payload))) found++;
+  return perMessage(started, found);
+}
+
+function measureDecode(format: FormatConfig, payloads: readonly Buffer[]): number {
+  const decode = decoderOf(format);
+  const rows = new DecodedRows();
+  let found = 0;
+  const started = process.cpuUsage();
+  for (const payload of payloads) {
+    rows.clear();
+    if (!decode(payload, rows)) found++;
+  }
+  return perMessage(started, found);
+}
+
+function measureRoute(format: FormatConfig, payloads: readonly Buffer[]): number {
+  const time = format === 'value' || format === 'line_protocol' ? {} : { time: { path: 'ts', unit: 'ms' } };
+  const written = { topic: 'plant/{site}/{device}/environment', format, ...time };
+  const router = new Router(shapeStreams(streamsSchema.parse({ environment: written })));
+  const batches: OpenBatches = new Map();
+  const messages = payloads.map((payload, index) => ({
+    ...{ seq: index + 1, source: 'plant', packetId: 0, arrivedMs: 1_795_300_046_309, payload },
+    topic: `plant/site-${index % 3}/device-${index % topics}/environment`,
+  }));
+  let found = 0;
+  const started = process.cpuUsage();
+  for (const message of messages) if (router.route(message, batches).length === 0) found++;
+  return perMessage(started, found);
+}
+
+function perMessage(started: NodeJS.CpuUsage, found: number): number {
+  const { user, system } = process.cpuUsage(started);
+  if (found !== messagesPerRun) throw new Error(`${messagesPerRun - found} messages were refused`);
+  return ((user + system) * 1_000) / messagesPerRun;
+}
