@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { outboxEntry } from './shipping.test.fixture.js';
 import { planRoom, planUploads } from './outbox.js';
-import { addRange, advanceRanges, countMessages, planJump } from './plan-lanes.js';
+import { addRange, advanceRanges, countMessages, planCatchUp, planJump } from './plan-lanes.js';
 
 const full = {
   liveFirst: true,
@@ -22,6 +22,13 @@ test('ship.live_first: false reads in order', () => assert(!planJump({ ...full, 
 test('the ranges are bounded', () => assert(!planJump({ ...full, rangeCount: 64 })));
 
 const range = (firstSeq: number, endSeq: number) => ({ firstSeq, endSeq });
+test('a flood is jumped over when several windows wait behind a full one', () => {
+  const flood = { liveFirst: true, rowsMax: 10, messagesBehind: 41, rangeCount: 0 };
+  assert(planCatchUp(flood));
+  assert(!planCatchUp({ ...flood, messagesBehind: 40 }));
+  assert(!planCatchUp({ ...flood, liveFirst: false }));
+  assert(!planCatchUp({ ...flood, rangeCount: 64 }));
+});
 test('a jump makes a range', () =>
   assert.deepEqual(addRange([range(1, 5)], range(8, 9)), [range(1, 5), range(8, 9)]));
 test('a jump again makes the range longer', () =>

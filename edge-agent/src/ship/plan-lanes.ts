@@ -14,6 +14,8 @@ export type ShippingLane = typeof liveLane | typeof backlogLane;
 /** With more, the live lane reads on: each is a row of the log, and a thing to explain. */
 const rangesMax = 64;
 const staleMsMin = 60_000;
+/** Of `ship.max_rows` messages: some seconds of a small gateway's work. */
+const windowsBehindMax = 4;
 
 export interface LiveState {
   readonly liveFirst: boolean;
@@ -30,6 +32,19 @@ export function planJump(state: LiveState): boolean {
   const { liveFirst, everyMs, isWindowStuck, arrivedMs, nowMs, rangeCount } = state;
   const isStale = nowMs - arrivedMs > staleMsOf(everyMs);
   return liveFirst && isWindowStuck && isStale && rangeCount < rangesMax;
+}
+
+export interface CatchUpState {
+  readonly liveFirst: boolean;
+  readonly rowsMax: number;
+  /** In the log, behind the window that is full. */
+  readonly messagesBehind: number;
+  readonly rangeCount: number;
+}
+
+/** A flood that is not old is jumped over as well, when it would keep new messages waiting for several windows. */
+export function planCatchUp({ liveFirst, rowsMax, messagesBehind, rangeCount }: CatchUpState): boolean {
+  return liveFirst && messagesBehind > windowsBehindMax * rowsMax && rangeCount < rangesMax;
 }
 
 /** How old messages are that came before an outage. */

@@ -28,6 +28,7 @@ import {
   backlogLane,
   countMessages,
   liveLane,
+  planCatchUp,
   planJump,
   staleMsOf,
   type ShippingLane,
@@ -161,7 +162,7 @@ export class Pump {
     const takesMore = !window?.isFull(policy) && (!isDue || hasRoom);
     // A window without messages, for the ledger alone, has nothing to jump over.
     const isStuck = !takesMore && window !== undefined && window.lastSeq >= window.firstSeq;
-    if (this.#shouldJump(isStuck)) {
+    if (this.#shouldJump(isStuck) || (isStuck && window.isFull(policy) && (await this.#isFarBehind()))) {
       await this.#reading.run(() => this.#jump());
       return true;
     }
@@ -188,6 +189,20 @@ export class Pump {
     const { arrivedMs } = this.#live;
     const nowMs = this.#options.clock.nowMs();
     return planJump({ liveFirst, everyMs, isWindowStuck, arrivedMs, nowMs, rangeCount: this.#ranges.length });
+  }
+
+  /** So much waits behind a full window that new messages would be late. */
+  async #isFarBehind(): Promise<boolean> {
+    const { log, policy } = this.#options;
+    const { nextSeq } = this.#live;
+    const { endSeq } = await log.sizes(nextSeq);
+    const { liveFirst, rowsMax } = policy;
+    return planCatchUp({
+      liveFirst,
+      rowsMax,
+      messagesBehind: endSeq - nextSeq,
+      rangeCount: this.#ranges.length,
+    });
   }
 
   /** Becomes durable with the next shipment of either lane; killed before it, the jump is made again. */
