@@ -18,8 +18,16 @@ export interface Tag {
   readonly originalName?: string;
 }
 
+/**
+ * A double with a declared resolution has at most that many decimals. Values that do not keep to it are allowed – they are
+ * too large, or come from a stream that declares none –, so whoever relies on it looks at the values first.
+ */
+export const decimalsMax = 15;
+
 export interface Field extends Tag {
   readonly type: FieldType;
+  /** Of a double: its declared resolution, 0 to `decimalsMax`. Absent: none. */
+  readonly decimals?: number;
 }
 
 /** Shape of a table or shipment without `time` and `day`, which every one has. Both lists are sorted by name. */

@@ -10,6 +10,7 @@
  * | varve.seq, .rows         | decimal integers                                             |
  * | varve.tags               | JSON array of the tag columns' names, in sort order          |
  * | varve.original_names     | JSON object, column → name before folding; `{}` when none    |
+ * | varve.decimals           | JSON object, column → declared decimals (0 to 15) of double columns (`Field`); absent when none |
  * | varve.log_first, .log_last | first and last log sequence whose messages are in the file |
  * | varve.lost_rows          | decimal integer, absent when 0: rows that were in this shipment before the agent lost its file and made it again from what its log still had; the file may be empty then |
  * | varve.aggregate          | only in a table of aggregates: see `aggregate.ts`            |
@@ -20,6 +21,8 @@
 import { z } from 'zod';
 import { Failure } from '../errors.js';
 import { aggregateKey, formatAggregateFacts, parseAggregateFacts, type AggregateFacts } from './aggregate.js';
+import { decimalsMax } from './columns.js';
+import { identifierPattern } from './names.js';
 import type { InboxKey } from './object-keys.js';
 
 export const contractVersion = 1;
@@ -28,6 +31,8 @@ export interface ShipmentMetadata extends InboxKey {
   readonly rowCount: number;
   readonly tags: readonly string[];
   readonly originalNames: Readonly<Record<string, string>>;
+  /** Column → decimals of doubles with a declared resolution. Absent: none. */
+  readonly decimals?: Readonly<Record<string, number>> | undefined;
   readonly firstLogSeq: number;
   readonly lastLogSeq: number;
   /** Absent: none. */
@@ -48,11 +53,16 @@ export function formatShipmentMetadata(metadata: ShipmentMetadata): Map<string, 
     ['varve.rows', String(metadata.rowCount)],
     ['varve.tags', JSON.stringify(metadata.tags)],
     ['varve.original_names', JSON.stringify(metadata.originalNames)],
+    ...formatDecimals(metadata.decimals),
     ['varve.log_first', String(metadata.firstLogSeq)],
     ['varve.log_last', String(metadata.lastLogSeq)],
     ...(metadata.aggregate ? ([[aggregateKey, formatAggregateFacts(metadata.aggregate)]] as const) : []),
     ...(metadata.lostRows ? ([['varve.lost_rows', String(metadata.lostRows)]] as const) : []),
   ]);
+}
+
+function formatDecimals(decimals: ShipmentMetadata['decimals'] = {}): [string, string][] {
+  return Object.keys(decimals).length === 0 ? [] : [['varve.decimals', JSON.stringify(decimals)]];
 }
 
 const integerText = z
@@ -90,6 +100,9 @@ const metadataSchema = z
     'varve.rows': integerText,
     'varve.tags': jsonText(z.array(z.string()).max(256)),
     'varve.original_names': jsonText(z.record(z.string(), z.string())),
+    'varve.decimals': jsonText(
+      z.record(z.string().regex(identifierPattern), z.int().min(0).max(decimalsMax)),
+    ).optional(),
     'varve.log_first': integerText,
     'varve.log_last': integerText,
     'varve.lost_rows': integerText.optional(),
@@ -107,6 +120,7 @@ const metadataSchema = z
     originalNames: raw['varve.original_names'],
     firstLogSeq: raw['varve.log_first'],
     lastLogSeq: raw['varve.log_last'],
+    ...(raw['varve.decimals'] === undefined ? {} : { decimals: raw['varve.decimals'] }),
     ...(raw[aggregateKey] === undefined ? {} : { aggregate: raw[aggregateKey] }),
     ...(raw['varve.lost_rows'] === undefined ? {} : { lostRows: raw['varve.lost_rows'] }),
   }));
