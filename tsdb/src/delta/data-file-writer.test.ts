@@ -119,6 +119,19 @@ test('NaN, nulls, large longs and long texts get the bounds that hold', async ()
   assert.match(text, /"nullCount":{"time":0,"device":1000,"count":0,"label":500,"ok":1000,"v":0}/);
 });
 
+test('a field with decimals is a decimal in the file, with its digits in the statistics', async () => {
+  const level: TableColumns = { tags: [], fields: [{ name: 'level', type: 'double', decimals: 2 }] };
+  const path = join(dir, 'decimals.parquet');
+  const relation =
+    '(SELECT make_timestamptz(i * 1000) AS "time", i / 8 - 1 AS level FROM range(100) AS r(i))';
+  await duckDb.withSession(async (session) => {
+    const { statistics } = await writeDataFile(session, relation, level, path);
+    assert.match(formatStatistics(statistics), /"level":-1.00}.*"level":11.38}/);
+    const [row] = await session.rows(`SELECT typeof(level) AS type FROM read_parquet(${quotePath(path)})`);
+    assert.equal(row?.['type'], 'DECIMAL(18,2)');
+  });
+});
+
 test('text is ordered by its bytes in UTF-8, not by UTF-16 units', async () => {
   const text = await statisticsOf(
     rows("'d'", 'i', "CASE WHEN i % 2 = 0 THEN '～' ELSE '🌡' END", 'true', 'i'),

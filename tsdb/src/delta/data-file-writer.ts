@@ -12,7 +12,7 @@ import { stat } from 'node:fs/promises';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Row, Session } from './duckdb.js';
 import { valueColumns, type ValueColumn } from './schema.js';
-import { quoteName, quotePath, quoteText, sqlType, timeSqlType } from './sql-text.js';
+import { quoteName, quotePath, quoteText, storedSqlType, timeSqlType } from './sql-text.js';
 import {
   indexedColumnsMax,
   stringUnitsMax,
@@ -59,7 +59,7 @@ async function countDistinctTimes(session: Session, relation: string): Promise<n
 }
 
 function copySql(relation: string, columns: TableColumns, localPath: string, dictionaryMax: number): string {
-  const values = valueColumns(columns).map(({ name, type }) => castSql(name, sqlType(type)));
+  const values = valueColumns(columns).map((column) => castSql(column.name, storedSqlType(column)));
   const day = `CAST(${time} AS DATE) AS ${quoteName(dayColumnName)}`;
   const order = [...columns.tags.map(({ name }) => quoteName(name)), time];
   return `
@@ -100,10 +100,12 @@ async function readStatistics(
 }
 
 /** Of long texts only as much comes over as tells that they are too long. */
-function statisticsSql({ name, type }: ValueColumn, index: number): string[] {
+function statisticsSql({ name, type, decimals }: ValueColumn, index: number): string[] {
   const column = quoteName(name);
-  const bound = (order: 'min' | 'max') =>
-    type === 'string' ? `left(${order}(${column}), ${stringUnitsMax + 1})` : `${order}(${column})`;
+  const bound = (order: 'min' | 'max') => {
+    if (decimals !== undefined) return `CAST(${order}(${column}) AS VARCHAR)`;
+    return type === 'string' ? `left(${order}(${column}), ${stringUnitsMax + 1})` : `${order}(${column})`;
+  };
   return [
     `, count(${column}) AS count_${index}, ${bound('min')} AS min_${index}, ${bound('max')} AS max_${index}`,
     type === 'double' ? `, bool_and(isfinite(${column})) AS finite_${index}` : '',
@@ -111,7 +113,7 @@ function statisticsSql({ name, type }: ValueColumn, index: number): string[] {
 }
 
 function toColumnStatistics(
-  { name, type }: ValueColumn,
+  { name, type, decimals }: ValueColumn,
   index: number,
   row: Row,
   rowCount: number,
@@ -121,6 +123,7 @@ function toColumnStatistics(
   return {
     name,
     type,
+    decimals,
     nullCount: rowCount - Number(row[`count_${index}`]),
     bounds: hasBounds ? { min, max } : undefined,
   };

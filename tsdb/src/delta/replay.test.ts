@@ -28,15 +28,20 @@ test('the first commit says what the table is', () => {
   const state = applyCommit(name, undefined, 0, [...created, add('day=2026-11-20/a.parquet')]);
   assert.equal(state.version, 0);
   assert.deepEqual(state.columns, columns);
-  assert.deepEqual(state.files.get('day=2026-11-20/a.parquet'), {
-    path: 'day=2026-11-20/a.parquet',
-    key: 'tables/main/climate/day=2026-11-20/a.parquet',
-    day: '2026-11-20',
-    bytes: 10,
-    rowCount: 4,
-    minTimeUs: Date.parse('2026-11-20') * 1_000,
-    maxTimeUs: Date.parse('2026-11-21') * 1_000 - 1,
-  });
+  const file = state.files.get('day=2026-11-20/a.parquet');
+  assert.equal(file?.key, 'tables/main/climate/day=2026-11-20/a.parquet');
+  assert.deepEqual(
+    { ...file },
+    {
+      path: 'day=2026-11-20/a.parquet',
+      day: '2026-11-20',
+      bytes: 10,
+      rowCount: 4,
+      minTimeUs: Date.parse('2026-11-20') * 1_000,
+      maxTimeUs: Date.parse('2026-11-21') * 1_000 - 1,
+      bounds: undefined,
+    },
+  );
 });
 
 test('removed files go, re-added ones come last, and the snapshot before is untouched', () => {
@@ -89,6 +94,7 @@ test('what cannot be answered rightly is unreadable', () => {
     [...created, add('s3://elsewhere/a.parquet')],
     [...created, add('/a.parquet')],
     [...created, add('a%zz.parquet')],
+    [...created, add('day=2026-11-20/%2e%2e/%2e%2e/other/a.parquet')],
     [...created, add('a.parquet', '')],
   ] satisfies Action[][])
     assert.throws(() => applyCommit(name, undefined, 0, actions), unreadable, JSON.stringify(actions));

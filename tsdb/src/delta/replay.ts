@@ -1,7 +1,7 @@
 /**
  * A log becomes a snapshot: actions are applied commit after commit (PROTOCOL.md, "Action Reconciliation").
  *
- * 1. Within a commit, removes act before adds, so that a path may be replaced.
+ * 1. Within a commit, schema and removes act before adds: a path may be replaced, and bounds are of the new columns.
  * 2. The newest `metaData`, `protocol` and, per appId, `txn` win.
  * 3. Files and transactions live in maps that grow in place, so that a replay is linear in the number of actions;
  *    `finish` hands them over and ends the replay.
@@ -9,12 +9,13 @@
 import assert from 'node:assert';
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { TableColumns } from '@varve/common/contract/columns.js';
-import { dataFileKey, type TableName } from '@varve/common/contract/object-keys.js';
+import type { TableName } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
 import { requireReadable, type Action, type Add, type MetaData, type Protocol } from './actions.js';
+import { toDataFile } from './data-file.js';
+import { layoutOf, type BoundsLayout } from './file-bounds.js';
 import { parseSchema } from './schema.js';
 import type { DataFile, Snapshot } from './snapshot.js';
-import { narrowByTags, parseStatistics } from './statistics.js';
 import { formatTableName, readAggregateFacts, requireDayPartition } from './table-metadata.js';
 
 /** A snapshot with what a writer needs to go on from it. */
@@ -34,6 +35,7 @@ export class Replay {
   #protocol: Protocol | undefined;
   #columns: TableColumns | undefined;
   #aggregate: AggregateFacts | undefined;
+  #layout: BoundsLayout | undefined;
 
   constructor(name: TableName, base?: TableState) {
     this.#name = name;
@@ -45,6 +47,7 @@ export class Replay {
     this.#protocol = base?.protocol;
     this.#columns = base?.columns;
     this.#aggregate = base?.aggregate;
+    this.#layout = base && layoutOf(base.columns);
   }
 
   /** -1 before the first commit. */
@@ -54,27 +57,26 @@ export class Replay {
 
   apply(version: number, actions: readonly Action[]): void {
     assert.equal(version, this.#version + 1, 'commits are applied in order, none left out');
-    for (const action of actions) if ('remove' in action) this.#files.delete(action.remove.path);
-    for (const action of actions) this.#applyAction(action);
+    for (const action of actions)
+      if ('metaData' in action) this.#setMetaData(action.metaData);
+      else if ('protocol' in action) this.#setProtocol(action.protocol);
+      else if ('remove' in action) this.#files.delete(action.remove.path);
+    for (const action of actions)
+      if ('add' in action) this.#add(action.add);
+      else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn.version);
     this.#version = version;
-  }
-
-  #applyAction(action: Action): void {
-    if ('add' in action) this.#add(action.add);
-    else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn.version);
-    else if ('metaData' in action) this.#setMetaData(action.metaData);
-    else if ('protocol' in action) this.#setProtocol(action.protocol);
   }
 
   #add(add: Add): void {
     // A map keeps the place of a key it knows; deleting first moves a re-added path to the end.
     this.#files.delete(add.path);
-    this.#files.set(add.path, toDataFile(this.#name, add));
+    this.#files.set(add.path, toDataFile(this.#name, add, this.#layout));
   }
 
   #setMetaData(metaData: MetaData): void {
     requireDayPartition(this.#table, metaData);
     this.#columns = parseSchema(this.#table, metaData.schemaString);
+    this.#layout = layoutOf(this.#columns);
     this.#aggregate = readAggregateFacts(this.#table, metaData);
     this.#metaData = metaData;
   }
@@ -118,35 +120,4 @@ export function applyCommit(
   const replay = new Replay(name, state);
   replay.apply(version, actions);
   return replay.finish();
-}
-
-function toDataFile(name: TableName, add: Add): DataFile {
-  const day = add.partitionValues['day'];
-  if (typeof day !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(day))
-    throw new Failure('table_unreadable', `data file ${add.path} of ${formatTableName(name)} has no day`, {
-      facts: { path: add.path },
-    });
-  return {
-    path: add.path,
-    key: dataFileKey(name, decodePath(name, add.path)),
-    day,
-    bytes: add.size,
-    ...narrowByTags(parseStatistics(add.stats, day), add.tags),
-  };
-}
-
-/** `add.path` is a URI reference (PROTOCOL.md, "Add File"); ours need no escaping, other writers' may. */
-function decodePath(name: TableName, path: string): string {
-  try {
-    if (!/^(?:\/|[a-z][a-z0-9+.-]*:)/i.test(path)) return decodeURIComponent(path);
-  } catch {
-    // Falls through: an escape that is none is as unreadable as an absolute path.
-  }
-  throw new Failure(
-    'table_unreadable',
-    `data file ${path} of ${formatTableName(name)} is not inside the table`,
-    {
-      facts: { path },
-    },
-  );
 }

@@ -8,6 +8,7 @@ const columns: TableColumns = {
   tags: [{ name: 'device' }, { name: 'site', originalName: 'Site' }],
   fields: [
     { name: 'count', type: 'long' },
+    { name: 'level', type: 'double', decimals: 2 },
     { name: 'temp_c', type: 'double', originalName: 'Temp °C' },
   ],
 };
@@ -22,10 +23,18 @@ test('the schema begins with time, ends with day, and lets every column be null'
   };
   assert.deepEqual(
     fields.map(({ name, type }) => `${name} ${type}`),
-    ['time timestamp', 'device string', 'site string', 'count long', 'temp_c double', 'day date'],
+    [
+      'time timestamp',
+      'device string',
+      'site string',
+      'count long',
+      'level decimal(18,2)',
+      'temp_c double',
+      'day date',
+    ],
   );
   assert.ok(fields.every(({ nullable }) => nullable));
-  assert.deepEqual(fields[4]?.metadata, { 'varve.role': 'field', 'varve.original_name': 'Temp °C' });
+  assert.deepEqual(fields[5]?.metadata, { 'varve.role': 'field', 'varve.original_name': 'Temp °C' });
 });
 
 const column = (name: string, type: unknown) => ({ name, type, nullable: true, metadata: {} });

@@ -9,14 +9,17 @@
  * |----------------------|---------------------------------------------------|
  * | varve.role           | `time`, `tag` or `field`; absent: `field`         |
  * | varve.original_name  | the name before folding, where that changed it    |
+ *
+ * A double with `decimals` is Delta's decimal(18, decimals): 64 bits in the file, more than a double tells apart. Queries
+ * see a double.
  */
 import { z } from 'zod';
 import {
   dayColumnName,
+  decimalsMax,
   fieldTypes,
   timeColumnName,
   type Field,
-  type FieldType,
   type TableColumns,
   type Tag,
 } from '@varve/common/contract/columns.js';
@@ -24,6 +27,9 @@ import { Failure } from '@varve/common/errors.js';
 
 const roleMember = 'varve.role';
 const originalNameMember = 'varve.original_name';
+
+/** Of every decimal column of ours. */
+export const decimalDigits = 18;
 
 const deltaFieldSchema = z.object({
   name: z.string(),
@@ -40,10 +46,14 @@ export function formatSchema({ tags, fields }: TableColumns): string {
     fields: [
       formatColumn({ name: timeColumnName }, 'timestamp', 'time'),
       ...tags.map((tag) => formatColumn(tag, 'string', 'tag')),
-      ...fields.map((field) => formatColumn(field, field.type, 'field')),
+      ...fields.map((field) => formatColumn(field, formatType(field), 'field')),
       formatColumn({ name: dayColumnName }, 'date'),
     ],
   });
+}
+
+function formatType({ type, decimals }: Field): string {
+  return decimals === undefined ? type : `decimal(${decimalDigits},${decimals})`;
 }
 
 function formatColumn({ name, originalName }: Tag, type: string, role?: string): object {
@@ -97,11 +107,19 @@ function toTag({ name, metadata }: DeltaField): Tag {
 function toField(table: string, column: DeltaField): Field {
   const type = fieldTypes.find((known) => known === column.type);
   if (type !== undefined) return { ...toTag(column), type };
+  const decimals = parseDecimals(column.type);
+  if (decimals !== undefined) return { ...toTag(column), type: 'double', decimals };
   throw new Failure(
     'table_unreadable',
-    `column "${column.name}" of table ${table} has type ${JSON.stringify(column.type)}; only ${fieldTypes.join(', ')} are known`,
+    `column "${column.name}" of table ${table} has type ${JSON.stringify(column.type)}; only ${fieldTypes.join(', ')} and decimal(${decimalDigits},n) are known`,
     { facts: { table, column: column.name } },
   );
+}
+
+function parseDecimals(type: unknown): number | undefined {
+  const [, digits, decimals] = /^decimal\((\d+),\s*(\d+)\)$/.exec(String(type)) ?? [];
+  const isOurs = Number(digits) === decimalDigits && Number(decimals) <= decimalsMax;
+  return isOurs ? Number(decimals) : undefined;
 }
 
 /** In code-unit order, which for names (ASCII) is also byte order. */
@@ -110,12 +128,9 @@ function byName(left: Tag, right: Tag): number {
 }
 
 /** A tag or a field; tags are strings. */
-export interface ValueColumn {
-  readonly name: string;
-  readonly type: FieldType;
-}
+export type ValueColumn = Pick<Field, 'name' | 'type' | 'decimals'>;
 
 /** Every column but `time` and `day`, as the schema orders them. */
 export function valueColumns({ tags, fields }: TableColumns): ValueColumn[] {
-  return [...tags.map(({ name }): ValueColumn => ({ name, type: 'string' })), ...fields];
+  return [...tags.map(({ name }) => ({ name, type: 'string' as const })), ...fields];
 }

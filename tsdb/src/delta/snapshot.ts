@@ -5,6 +5,7 @@
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
+import type { FileBounds } from './file-bounds.js';
 
 /** A live data file. Rows in it are sorted by tags, then time, and no two share (tags, time). */
 export interface DataFile {
@@ -19,6 +20,8 @@ export interface DataFile {
   /** First and last `time` in it, microseconds since 1970 UTC, both inclusive; never narrower than the truth. */
   readonly minTimeUs: number;
   readonly maxTimeUs: number;
+  /** Read with `boundsOf`. Absent: nothing is known of its columns. */
+  readonly bounds?: FileBounds | undefined;
 }
 
 export interface Snapshot {

@@ -1,7 +1,8 @@
 /**
  * Pieces of SQL for DuckDB. Names are validated long before they get here and quoted all the same.
  */
-import type { FieldType } from '@varve/common/contract/columns.js';
+import type { Field, FieldType } from '@varve/common/contract/columns.js';
+import { decimalDigits } from './schema.js';
 
 export const timeSqlType = 'TIMESTAMPTZ';
 
@@ -14,6 +15,11 @@ const sqlTypes: Readonly<Record<FieldType, string>> = {
 
 export function sqlType(type: FieldType): string {
   return sqlTypes[type];
+}
+
+/** Of the column in a data file; a query sees `sqlType`. */
+export function storedSqlType({ type, decimals }: Pick<Field, 'type' | 'decimals'>): string {
+  return decimals === undefined ? sqlTypes[type] : `DECIMAL(${decimalDigits}, ${decimals})`;
 }
 
 export function quoteName(name: string): string {

@@ -5,6 +5,7 @@ import {
   formatStatistics,
   formatTimeTags,
   narrowByTags,
+  extentOf,
   parseStatistics,
   type Bounds,
   type ColumnStatistics,
@@ -116,7 +117,7 @@ test('the extent of a file is read back, never narrower than the truth', () => {
     maxTimeUs: noonUs + 2_001,
     columns: [],
   });
-  assert.deepEqual(parseStatistics(stats, '2026-11-20'), {
+  assert.deepEqual(extentOf(parseStatistics(stats), '2026-11-20'), {
     rowCount: 9,
     minTimeUs: noonUs,
     maxTimeUs: noonUs + 3_999,
@@ -134,13 +135,13 @@ test('microseconds, cut maxima and missing zones of other writers are understood
     '2026-11-20T12:00:00.000',
     '2026-11-20 12:00:00.000',
   ])
-    assert.deepEqual(parseStatistics(stats(text, text), '2026-11-20'), noon, text);
+    assert.deepEqual(extentOf(parseStatistics(stats(text, text)), '2026-11-20'), noon, text);
 });
 
 test('without usable statistics a file may hold anything of its day', () => {
   const wholeDay = { rowCount: Number.NaN, minTimeUs: dayStartUs, maxTimeUs: dayEndUs };
   for (const stats of [undefined, null, '', '{}', '[]', '{"numRecords":-1}', '{"minValues":{"time":7}}'])
-    assert.deepEqual(parseStatistics(stats, '2026-11-20'), wholeDay, String(stats));
+    assert.deepEqual(extentOf(parseStatistics(stats), '2026-11-20'), wholeDay, String(stats));
 });
 
 test('our own tags narrow the range to the microsecond; others, and wrong ones, change nothing', () => {

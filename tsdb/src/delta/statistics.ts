@@ -10,9 +10,9 @@
  *    pair; a longer maximum is left out, since its start would be below it.
  * 4. A double column that holds NaN or an infinity has no bounds; otherwise they are printed with a fraction, and a zero
  *    as the zero that also covers the other one. Longs keep all their digits. Booleans have none.
- * 5. Columns that are all null have only a `nullCount`; `day` has no entry; only the first 32 columns have any.
+ * 5. Decimals are printed digit by digit, as they are.
+ * 6. Columns that are all null have only a `nullCount`; `day` has no entry; only the first 32 columns have any.
  */
-import { z } from 'zod';
 import { timeColumnName, type FieldType } from '@varve/common/contract/columns.js';
 
 /** Delta's default of `delta.dataSkippingNumIndexedCols`. */
@@ -22,7 +22,7 @@ export const stringUnitsMax = 32;
 
 export const dayUs = 86_400_000_000;
 
-/** Values of a column's type; longs as bigint. */
+/** Values of a column's type; longs as bigint, decimals as their text. */
 export interface Bounds {
   readonly min: string | number | bigint;
   readonly max: string | number | bigint;
@@ -31,6 +31,8 @@ export interface Bounds {
 export interface ColumnStatistics {
   readonly name: string;
   readonly type: FieldType;
+  /** Given where the column is a decimal. */
+  readonly decimals?: number | undefined;
   readonly nullCount: number;
   /** Absent where there is no value, or a double is NaN or infinite. */
   readonly bounds?: Bounds | undefined;
@@ -78,9 +80,10 @@ interface FormattedBounds {
   readonly max?: string;
 }
 
-function formatBounds({ type, bounds }: ColumnStatistics): FormattedBounds {
+function formatBounds({ type, decimals, bounds }: ColumnStatistics): FormattedBounds {
   if (bounds === undefined) return {};
   const { min, max } = bounds;
+  if (decimals !== undefined) return { min: String(min), max: String(max) };
   switch (type) {
     case 'string':
       return formatTextBounds(String(min), String(max));
@@ -111,11 +114,13 @@ function formatDouble(value: number): string {
   return Number.isInteger(value) && !text.includes('e') ? `${text}.0` : text;
 }
 
-const statisticsSchema = z.object({
-  numRecords: z.int().nonnegative().optional(),
-  minValues: z.record(z.string(), z.unknown()).optional(),
-  maxValues: z.record(z.string(), z.unknown()).optional(),
-});
+/** The members that we read, whatever is in them. */
+export interface RawStatistics {
+  readonly numRecords?: unknown;
+  readonly minValues?: unknown;
+  readonly maxValues?: unknown;
+  readonly nullCount?: unknown;
+}
 
 const minTimeTag = 'varve.min_time_us';
 const maxTimeTag = 'varve.max_time_us';
@@ -123,6 +128,11 @@ const maxTimeTag = 'varve.max_time_us';
 /** For `add.tags`: the exact first and last time, which statistics may give to the millisecond only. */
 export function formatTimeTags({ minTimeUs, maxTimeUs }: FileExtent): Record<string, string> {
   return { [minTimeTag]: String(minTimeUs), [maxTimeTag]: String(maxTimeUs) };
+}
+
+/** Whether the file was written by us: then its bounds of doubles know about NaN. */
+export function isOurs(tags: Readonly<Record<string, unknown>> | null | undefined): boolean {
+  return typeof tags?.[minTimeTag] === 'string';
 }
 
 /** The extent by the statistics, narrowed to what our own tags say, if they lie inside. */
@@ -140,27 +150,34 @@ export function narrowByTags(
  * The rows and the time range of a file, whoever wrote it. Where the statistics say nothing usable, the range is the
  * whole day and the number of rows is NaN, which no comparison takes for an empty file.
  */
-export function parseStatistics(stats: string | null | undefined, day: string): FileExtent {
+export function extentOf({ numRecords, minValues, maxValues }: RawStatistics, day: string): FileExtent {
   const dayStartUs = Date.parse(`${day}T00:00:00Z`) * 1_000;
   const dayEndUs = dayStartUs + dayUs - 1;
-  const { numRecords, minValues, maxValues } = parseJson(stats);
-  const minUs = parseTimeUs(minValues?.[timeColumnName]) ?? dayStartUs;
+  const minUs = parseTimeUs(memberOf(minValues, timeColumnName)) ?? dayStartUs;
   // Writers differ in whether the last digits are cut off, so the whole millisecond counts.
-  const maxUs = (parseTimeUs(maxValues?.[timeColumnName]) ?? dayEndUs) + 999;
+  const maxUs = (parseTimeUs(memberOf(maxValues, timeColumnName)) ?? dayEndUs) + 999;
   return {
-    rowCount: numRecords ?? Number.NaN,
+    rowCount: Number.isInteger(numRecords) && Number(numRecords) >= 0 ? Number(numRecords) : Number.NaN,
     minTimeUs: Math.max(minUs, dayStartUs),
     maxTimeUs: Math.min(maxUs, dayEndUs),
   };
 }
 
-function parseJson(stats: string | null | undefined): z.infer<typeof statisticsSchema> {
+/** Of text that is no JSON object, nothing: statistics are a hint. By hand, for a million files. */
+export function parseStatistics(stats: string | null | undefined): RawStatistics {
   try {
-    return statisticsSchema.safeParse(JSON.parse(stats ?? '{}')).data ?? {};
+    const value: unknown = JSON.parse(stats ?? '{}');
+    return typeof value === 'object' && value !== null ? value : {};
   } catch {
-    // Statistics are a hint; a file with unreadable ones is as good as one without.
     return {};
   }
+}
+
+/** Of an object its own member, else undefined. */
+export function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
 }
 
 /** Down to the millisecond. Text without a zone is UTC, whatever zone this process is in. */
