@@ -11,6 +11,8 @@ import { dirname, resolve } from 'node:path';
 import { isScalar, LineCounter, parse, parseDocument, visit, type Document } from 'yaml';
 import type { z } from 'zod';
 import { Failure, messageOf, systemCodeOf } from '../errors.js';
+import { nearestName } from '../nearest-name.js';
+import { knownOptions } from './known-options.js';
 
 export interface ConfigProblem {
   /** 1-based; undefined where the problem is in a `--set` or has no place in the file. */
@@ -55,9 +57,12 @@ export function parseConfig<T extends z.ZodType>(text: string, source: ConfigSou
   const problems: ConfigProblem[] = document.errors.map((error) => ({
     line: lines.linePos(error.pos[0]).line,
     path: '',
-    message: `is not valid YAML: ${error.message}`,
+    message: `is not valid YAML: ${error.message}${yamlRemedies[error.code] ?? ''}`,
   }));
-  const lineOf = (path: readonly PropertyKey[]) => findLine(document, lines, path);
+  const place: Place = {
+    lineOf: (path) => findLine(document, lines, path),
+    optionsAt: (path) => knownOptions(schema, path),
+  };
   if (problems.length === 0) {
     problems.push(...replaceVariables(document, source.env, lines));
     problems.push(...source.assignments.flatMap((assignment) => applyAssignment(document, assignment)));
@@ -65,10 +70,16 @@ export function parseConfig<T extends z.ZodType>(text: string, source: ConfigSou
   if (problems.length === 0) {
     const result = schema.safeParse(document.toJS() ?? {});
     if (result.success) return result.data;
-    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, lineOf)));
+    problems.push(...result.error.issues.flatMap((issue) => describeIssue(issue, place)));
   }
   throw invalidConfig(source.path, problems);
 }
+
+const yamlRemedies: Readonly<Record<string, string>> = {
+  TAB_AS_INDENT: ': indent with spaces',
+  DUPLICATE_KEY: ': this option stands above already, remove one of them',
+  BAD_INDENT: ': options of one level begin in the same column',
+};
 
 /** The failure that lists `problems`; also for checks that a schema cannot make. */
 export function invalidConfig(path: string, problems: readonly ConfigProblem[]): Failure {
@@ -148,31 +159,51 @@ function findLine(document: Document, lines: LineCounter, path: readonly Propert
   return undefined;
 }
 
-function describeIssue(
-  issue: z.core.$ZodIssue,
-  lineOf: (path: readonly PropertyKey[]) => number | undefined,
-): ConfigProblem[] {
-  if (issue.code === 'unrecognized_keys')
+/** What a complaint of the schema is traced back to. */
+interface Place {
+  readonly lineOf: (path: readonly PropertyKey[]) => number | undefined;
+  readonly optionsAt: (path: readonly PropertyKey[]) => readonly string[];
+}
+
+function describeIssue(issue: z.core.$ZodIssue, place: Place): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    const options = place.optionsAt(issue.path);
     return issue.keys.map((key) => ({
-      line: lineOf([...issue.path, key]),
+      line: place.lineOf([...issue.path, key]),
       path: [...issue.path, key].map(String).join('.'),
-      message: 'is not an option here: remove it or check its spelling',
+      message: `is not an option here: ${adviseOption(key, options)}`,
     }));
+  }
   if (issue.code === 'invalid_key')
-    return issue.issues.map(({ message }) => ({ ...placeOf(issue, lineOf), message }));
+    return issue.issues.map(({ message }) => ({ ...placeOf(issue, place), message }));
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const meant = issue.errors.reduce((best, errors) =>
       closeness(errors) > closeness(best) ? errors : best,
     );
     if (closeness(meant) > 0)
       return meant.flatMap((inner) =>
-        describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, lineOf),
+        describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, place),
       );
   }
-  return [{ ...placeOf(issue, lineOf), message: issue.message }];
+  return [{ ...placeOf(issue, place), message: explain(issue, place) }];
 }
 
-function placeOf({ path }: z.core.$ZodIssue, lineOf: (path: readonly PropertyKey[]) => number | undefined) {
+/** Where the schema has nothing to say of its own. */
+function explain(issue: z.core.$ZodIssue, { optionsAt }: Place): string {
+  if (issue.code !== 'invalid_type' || !issue.message.startsWith('Invalid input')) return issue.message;
+  if (issue.expected !== 'object') return `write a ${issue.expected}`;
+  const options = optionsAt(issue.path);
+  const what = issue.path.length === 0 ? 'the file holds' : 'holds';
+  return `${what} options, each on a line of its own: ${options.map((option) => `${option}: …`).join(', ')}`;
+}
+
+function adviseOption(key: string, options: readonly string[]): string {
+  const nearest = nearestName(key, options);
+  if (nearest !== undefined) return `did you mean ${nearest}?`;
+  return options.length === 0 ? 'remove it' : `remove it, or write one of ${options.join(', ')}`;
+}
+
+function placeOf({ path }: z.core.$ZodIssue, { lineOf }: Place) {
   return { line: lineOf(path), path: path.map(String).join('.') };
 }
 

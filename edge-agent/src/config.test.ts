@@ -115,6 +115,31 @@ const single: [what: string, from: string, to: string, message: RegExp][] = [
   ['a priority', 'format: json', 'format: json\n    priority: high', /priority: write a whole number/],
   ['a store', './lake', 'ftp://x', /write a folder such as/],
   ['a bucket', './lake', 's3://B', /s3:\/\/bucket\/prefix/],
+  [
+    'an option with swapped letters',
+    'store: ',
+    'stroe: ',
+    /stroe: is not an option here: did you mean store\?/,
+  ],
+  [
+    'an option of a format',
+    'format: json',
+    'format: { type: csv, delimeter: ";" }',
+    /did you mean delimiter\?/,
+  ],
+  [
+    'an option like no other',
+    'every: 10s',
+    'pigeons: 2',
+    /pigeons: .* remove it, or write one of every, max_rows/,
+  ],
+  [
+    'one value for many',
+    'status: { listen: 127.0.0.1:8182 }',
+    'status: 8182',
+    /status: holds options, .*listen: …/,
+  ],
+  ['a number as a name', 'press-hall-3', '12', /agent: write a name, .* a number in quotes/],
   ['a port', '127.0.0.1:8182', '127.0.0.1:99999', /status\.listen: .*write an address/],
 ];
 for (const [what, from, to, message] of single)

@@ -58,9 +58,11 @@ export interface EdgeConfig {
   readonly listen: ListenAddress;
 }
 
-const keyPart = z.string({ error: 'give the agent a name, unique in the store' }).regex(keyPartPattern, {
-  error: 'use a-z, 0-9, - and _, at most 63 characters, such as press-hall-3',
-});
+const keyPart = z
+  .string({ error: 'write a name, unique in the store, such as press-hall-3; a number in quotes' })
+  .regex(keyPartPattern, {
+    error: 'use a-z, 0-9, - and _, at most 63 characters, such as press-hall-3',
+  });
 
 const shipBytesMin = 64_000;
 const shipBytesDefault = 16_000_000;

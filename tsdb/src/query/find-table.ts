@@ -4,7 +4,7 @@
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
 import type { Snapshot } from '../delta/snapshot.js';
-import { nearestName } from './nearest-name.js';
+import { nearestName } from '@varve/common/nearest-name.js';
 
 /** An answer that says what there is stays readable. */
 const namedTablesMax = 50;

@@ -17,7 +17,7 @@ import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { allowedFunctions, allowedTableFunctions, isAllowedFunction } from './allowed-functions.js';
 import { findTable, tableNotFound } from './find-table.js';
-import { nearestName } from './nearest-name.js';
+import { nearestName } from '@varve/common/nearest-name.js';
 import { sqlBytesMax, type SerializedSql, type SerializedStatement } from './serialize-sql.js';
 import { positionOfByte, positionOfCharacter } from './text-position.js';
 

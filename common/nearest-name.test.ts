@@ -9,6 +9,7 @@ const cases: [wanted: string, nearest: string | undefined][] = [
   ['enrgy', 'energy'],
   ['energy', 'energy'],
   ['vibrations', 'vibration'],
+  ['eenrgy', 'energy'],
   ['pressure', undefined],
   ['', undefined],
 ];
