@@ -208,6 +208,16 @@ const inStream: [what: string, to: string, message: RegExp][] = [
   ['a field', `${format}\n    fields: { a: int }`, /fields\.a: write one of double, long/],
   ['a rule', `${format}\n    fields: { a: { scale: 0 } }`, /fields\.a\.scale: write a number other than 0/],
   ['decimals', `${format}\n    fields: { a: { round: 1.5 } }`, /fields\.a\.round: write how many decimals/],
+  [
+    'decimals of a whole number',
+    `${format}\n    fields: { a: { decimals: 1, type: long } }`,
+    /fields\.a\.decimals: is for doubles, and this is long/,
+  ],
+  [
+    'decimals and round',
+    `${format}\n    fields: { a: { decimals: 1, round: 2 } }`,
+    /fields\.a\.round: leave it out/,
+  ],
   ['two fields', `${format}\n    fields: { "T 1": {}, t_1: {} }`, /"T 1" would both be the column t_1/],
   ['a field like a tag', `${format}\n    fields: { device: string }`, /fields\.device: is the name of a tag/],
   ['a tag', `${format}\n    tags: { Line: "3" }`, /tags\.Line: is no name for a tag: write line/],

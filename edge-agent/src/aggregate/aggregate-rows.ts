@@ -33,7 +33,17 @@ export function aggregateRows(rows: BatchColumns, everyUs: number, part: string)
     tags: [...tags, constantTag(partColumnName, part, groups.length)].sort(byName),
     fields: rows.fields.flatMap((field) => aggregateField(field, rows.timeUs, order, groups)).sort(byName),
     originalNames: {},
+    ...(rows.decimals && { decimals: decimalsOfPartials(rows.decimals) }),
   };
+}
+
+/** What is a value of the field has its resolution; sums do not need one. */
+function decimalsOfPartials(decimals: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(decimals).flatMap(([field, count]) =>
+      (['min', 'max', 'first', 'last'] as const).map((wanted) => [aggregateColumnName(field, wanted), count]),
+    ),
+  );
 }
 
 export function windowStartUs(timeUs: number, everyUs: number): number {

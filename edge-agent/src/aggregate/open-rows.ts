@@ -6,7 +6,7 @@
  */
 import { sideColumnName, type FieldType } from '@varve/common/contract/columns.js';
 import { ColumnBuffer } from '../batch/column-buffer.js';
-import { planPlainType, type BatchColumns, type NamedColumn } from '../batch/table-batch.js';
+import { decimalsOf, planPlainType, type BatchColumns, type NamedColumn } from '../batch/table-batch.js';
 import { isValid } from '../encode/sort-rows.js';
 
 /** Some rows of a batch. */
@@ -45,7 +45,13 @@ export function gatherRows(
     at += rows.length;
   }
   const gathered = { tags: tags.finish(rowCount, new Map()), fields: fields.finish(rowCount, declaredTypes) };
-  return { rowCount, timeUs, ...gathered, originalNames: {} };
+  const decimals = new Map<string, number>();
+  for (const { columns } of selections)
+    for (const [name, count] of Object.entries(columns.decimals ?? {})) decimals.set(name, count);
+  return {
+    ...{ rowCount, timeUs, ...gathered, originalNames: {} },
+    ...(decimals.size > 0 && { decimals: decimalsOf(gathered.fields, decimals) }),
+  };
 }
 
 class GatheredColumns {

@@ -28,12 +28,15 @@ export interface BatchColumns {
   readonly fields: readonly NamedColumn[];
   /** Column → what the sensor called it, where folding changed that. */
   readonly originalNames: Readonly<Record<string, string>>;
+  /** Column → decimals of doubles with a declared resolution; absent: none. */
+  readonly decimals?: Readonly<Record<string, number>>;
 }
 
 /** What a stream says of every row it makes. */
 export interface DeclaredColumns {
   readonly tagNames: readonly string[];
   readonly declaredTypes: ReadonlyMap<string, FieldType>;
+  readonly decimals?: ReadonlyMap<string, number>;
 }
 
 export interface TableBatchOptions {
@@ -46,6 +49,7 @@ export class TableBatch {
   readonly #tags = new Map<string, ColumnBuffer>();
   readonly #fields = new Map<string, Map<FieldType, ColumnBuffer>>();
   readonly #declared = new Map<string, FieldType>();
+  readonly #decimals = new Map<string, number>();
   readonly #declaredBy = new Set<DeclaredColumns>();
   readonly #originalNames = new Map<string, string>();
   #rowCount = 0;
@@ -65,6 +69,8 @@ export class TableBatch {
       if (before === undefined || fieldTypes.indexOf(type) < fieldTypes.indexOf(before))
         this.#declared.set(name, type);
     }
+    for (const [name, decimals] of columns.decimals ?? [])
+      this.#decimals.set(name, Math.max(decimals, this.#decimals.get(name) ?? 0));
   }
 
   get rowCount(): number {
@@ -133,12 +139,14 @@ export class TableBatch {
   finish(): BatchColumns {
     const rowCount = this.#rowCount;
     const tags = [...this.#tags].map(([name, column]) => ({ name, ...column.finish(rowCount) }));
+    const fields = [...this.#fields].flatMap(([name, columns]) => this.#nameColumns(name, columns));
     return {
       rowCount,
       timeUs: this.#time.finish(rowCount).values,
       tags: tags.sort(byName),
-      fields: [...this.#fields].flatMap(([name, columns]) => this.#nameColumns(name, columns)).sort(byName),
+      fields: fields.sort(byName),
       originalNames: Object.fromEntries(this.#originalNames),
+      ...(this.#decimals.size > 0 && { decimals: decimalsOf(fields, this.#decimals) }),
     };
   }
 
@@ -169,6 +177,19 @@ export function planPlainType(
   declared: FieldType | undefined,
 ): FieldType | undefined {
   return declared ?? fieldTypes.find((type) => occurring.includes(type));
+}
+
+/** Of those columns that are doubles. */
+export function decimalsOf(
+  columns: readonly NamedColumn[],
+  declared: ReadonlyMap<string, number>,
+): Record<string, number> {
+  return Object.fromEntries(
+    columns.flatMap(({ name, type }) => {
+      const decimals = type === 'double' ? declared.get(name) : undefined;
+      return decimals === undefined ? [] : [[name, decimals]];
+    }),
+  );
 }
 
 function byName(a: NamedColumn, b: NamedColumn): number {

@@ -22,7 +22,7 @@ export type OpenBatches = Map<string, OpenBatch>;
 export interface Destination {
   readonly stream: Pick<StreamConfig, 'database' | 'tablesMax'>;
   /** Every table of the stream has these. */
-  readonly columns: Pick<Mapper, 'tagNames' | 'declaredTypes'>;
+  readonly columns: Pick<Mapper, 'tagNames' | 'declaredTypes' | 'decimals'>;
   readonly batches: OpenBatches;
   readonly register: TableRegister;
 }

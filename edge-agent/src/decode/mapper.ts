@@ -34,6 +34,8 @@ export class Mapper {
   readonly tagNames: readonly string[];
   /** By column. */
   readonly declaredTypes: ReadonlyMap<string, FieldType>;
+  /** By column. */
+  readonly decimals: ReadonlyMap<string, number>;
   readonly #stream: StreamConfig;
   readonly #tagRules: readonly TagRule[];
   readonly #plans: NamePlans;
@@ -57,6 +59,9 @@ export class Mapper {
     this.#payloadTags = tags.map(() => undefined);
     this.#hasPayloadTags = this.#tagRules.some((rule) => 'path' in rule);
     this.declaredTypes = new Map(fields.flatMap(([name, { type }]) => (type ? [[name, type]] : [])));
+    this.decimals = new Map(
+      fields.flatMap(([name, { decimals }]) => (decimals === undefined ? [] : [[name, decimals]])),
+    );
     this.#plans = new NamePlans(stream);
   }
 

@@ -49,6 +49,8 @@ export interface FieldRule {
   readonly offset?: number | undefined;
   /** Decimals. */
   readonly round?: number | undefined;
+  /** The field's resolution: values are rounded to it, and the column says it, so that the lake can store it as decimals. */
+  readonly decimals?: number | undefined;
 }
 
 /** Where a tag's value comes from. */
@@ -71,9 +73,10 @@ export function fieldRulesOf({ fields }: StreamConfig): Map<string, FieldRule & 
   return new Map(
     [...(fields ?? [])].map(([key, written]) => {
       const rule: FieldRule = typeof written === 'string' ? { type: written } : written;
-      const isScaled = (rule.scale ?? rule.offset ?? rule.round) !== undefined;
+      const round = rule.round ?? rule.decimals;
+      const isScaled = (rule.scale ?? rule.offset ?? round) !== undefined;
       const type = rule.type ?? (isScaled ? 'double' : undefined);
-      return [columnNameOf(key), { ...rule, type, path: rule.path ?? key }];
+      return [columnNameOf(key), { ...rule, type, round, path: rule.path ?? key }];
     }),
   );
 }

@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { parseAggregateColumn, partColumnName } from '@varve/common/contract/aggregate.js';
 import { durationMs } from '@varve/common/config/units.js';
-import { fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
+import { decimalsMax, fieldTypes, type FieldType } from '@varve/common/contract/columns.js';
 import {
   foldColumnName,
   identifierPattern,
@@ -57,15 +57,32 @@ const timeSchema = z.union(
 const fieldSchema = z.union(
   [
     z.enum(fieldTypes, { error: `write one of ${fieldTypes.join(', ')}` }),
-    z.strictObject({
-      path: path.optional(),
-      type: z.enum(fieldTypes, { error: `write one of ${fieldTypes.join(', ')}` }).optional(),
-      scale: finite('write a number to multiply by, such as 0.1')
-        .refine((scale) => scale !== 0, 'write a number other than 0: everything would be 0')
-        .optional(),
-      offset: finite('write a number to add, such as -40').optional(),
-      round: z.int('write how many decimals to keep, such as 2').min(0).max(15).optional(),
-    }),
+    z
+      .strictObject({
+        path: path.optional(),
+        type: z.enum(fieldTypes, { error: `write one of ${fieldTypes.join(', ')}` }).optional(),
+        scale: finite('write a number to multiply by, such as 0.1')
+          .refine((scale) => scale !== 0, 'write a number other than 0: everything would be 0')
+          .optional(),
+        offset: finite('write a number to add, such as -40').optional(),
+        round: z.int('write how many decimals to keep, such as 2').min(0).max(15).optional(),
+        decimals: z
+          .int('write how many decimals the field has, such as 2')
+          .min(0)
+          .max(decimalsMax)
+          .optional(),
+      })
+      .superRefine(({ type, round, decimals }, context) => {
+        if (decimals === undefined) return;
+        if (type !== undefined && type !== 'double')
+          context.addIssue({
+            code: 'custom',
+            path: ['decimals'],
+            message: `is for doubles, and this is ${type}`,
+          });
+        if (round !== undefined)
+          context.addIssue({ code: 'custom', path: ['round'], message: 'leave it out: decimals rounds too' });
+      }),
   ],
   {
     error: `write one of ${fieldTypes.join(', ')}, or rules such as { path: data.temp, type: double, scale: 0.1 }`,

@@ -28,11 +28,11 @@ export async function writeShipment(
   columns: BatchColumns,
   facts: ShipmentFacts = {},
 ): Promise<Pick<StagedShipment, 'file' | 'rowCount' | 'bytes'>> {
-  const { rowCount, originalNames } = columns;
+  const { rowCount, originalNames, decimals } = columns;
   const tags = columns.tags.map(({ name }) => name);
   const file = `${randomUUID()}.parquet`;
   const { lane, database, table, seq, firstLogSeq, lastLogSeq } = place;
   const way = { agent, epoch: log.opened.epoch, lane, database, table, seq };
-  const metadata = { ...way, rowCount, tags, originalNames, firstLogSeq, lastLogSeq, ...facts };
+  const metadata = { ...way, rowCount, tags, originalNames, decimals, firstLogSeq, lastLogSeq, ...facts };
   return { file, rowCount, bytes: await encoder.encode(columns, metadata, outbox.pathOf(file)) };
 }
