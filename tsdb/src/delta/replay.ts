@@ -3,7 +3,7 @@
  *
  * 1. Within a commit, schema and removes act before adds: a path may be replaced, and bounds are of the new columns.
  * 2. The newest `metaData`, `protocol` and, per appId, `txn` win.
- * 3. Files and transactions live in maps that grow in place, so that a replay is linear in the number of actions;
+ * 3. Files and transactions are edits of the maps of the snapshot before, so that one more commit costs what it changes;
  *    `finish` hands them over and ends the replay.
  */
 import assert from 'node:assert';
@@ -14,12 +14,15 @@ import { Failure } from '@varve/common/errors.js';
 import { requireReadable, type Action, type Add, type MetaData, type Protocol } from './actions.js';
 import { toDataFile } from './data-file.js';
 import { layoutOf, type BoundsLayout } from './file-bounds.js';
+import { PersistentMap, type MapEdit } from './persistent-map.js';
 import { parseSchema } from './schema.js';
 import type { DataFile, Snapshot } from './snapshot.js';
 import { formatTableName, readAggregateFacts, requireDayPartition } from './table-metadata.js';
 
 /** A snapshot with what a writer needs to go on from it. */
 export interface TableState extends Snapshot {
+  readonly files: PersistentMap<DataFile>;
+  readonly transactions: PersistentMap<number>;
   readonly metaData: MetaData;
   readonly protocol: Protocol;
 }
@@ -28,8 +31,8 @@ export interface TableState extends Snapshot {
 export class Replay {
   readonly #name: TableName;
   readonly #table: string;
-  readonly #files: Map<string, DataFile>;
-  readonly #transactions: Map<string, number>;
+  readonly #files: MapEdit<DataFile>;
+  readonly #transactions: MapEdit<number>;
   #version: number;
   #metaData: MetaData | undefined;
   #protocol: Protocol | undefined;
@@ -40,8 +43,8 @@ export class Replay {
   constructor(name: TableName, base?: TableState) {
     this.#name = name;
     this.#table = formatTableName(name);
-    this.#files = new Map(base?.files);
-    this.#transactions = new Map(base?.transactions);
+    this.#files = (base?.files ?? PersistentMap.empty<DataFile>()).edit();
+    this.#transactions = (base?.transactions ?? PersistentMap.empty<number>()).edit();
     this.#version = base?.version ?? -1;
     this.#metaData = base?.metaData;
     this.#protocol = base?.protocol;
@@ -68,8 +71,6 @@ export class Replay {
   }
 
   #add(add: Add): void {
-    // A map keeps the place of a key it knows; deleting first moves a re-added path to the end.
-    this.#files.delete(add.path);
     this.#files.set(add.path, toDataFile(this.#name, add, this.#layout));
   }
 
@@ -102,15 +103,15 @@ export class Replay {
       version: this.#version,
       columns,
       aggregate: this.#aggregate,
-      files: this.#files,
-      transactions: this.#transactions,
+      files: this.#files.finish(),
+      transactions: this.#transactions.finish(),
       metaData,
       protocol,
     };
   }
 }
 
-/** The state after one more commit. Copies the maps: for single commits, not for whole logs. */
+/** The state after one more commit. */
 export function applyCommit(
   name: TableName,
   state: TableState | undefined,

@@ -31,7 +31,7 @@ export interface Snapshot {
   readonly columns: TableColumns;
   /** Of a table of aggregates, whose rows are partials; absent where rows are rows. */
   readonly aggregate?: AggregateFacts | undefined;
-  /** By `path`, in the order the log added them. */
+  /** By `path`, in no particular order. */
   readonly files: ReadonlyMap<string, DataFile>;
   /** `txn.version` by `txn.appId`: the last shipment of each lane that is in the table. */
   readonly transactions: ReadonlyMap<string, number>;
