@@ -33,7 +33,7 @@ const tsdbImports: Readonly<Record<string, readonly string[]>> = {
   http: ['query', 'delta'],
   query: ['delta', 'cache'],
   ingest: ['delta', 'cache'],
-  compact: ['delta', 'cache'],
+  upkeep: ['delta', 'cache'],
   cache: ['delta'],
   delta: [],
 };
@@ -85,7 +85,7 @@ export function contractViolations(sources: readonly Source[]): string[] {
     );
 }
 
-/** http → query → delta ← ingest, compact; delta knows nothing above it. */
+/** http → query → delta ← ingest, upkeep; delta knows nothing above it. */
 export function tsdbViolations(sources: readonly Source[]): string[] {
   return programSources(sources).flatMap((source) => {
     const allowed = tsdbImports[tsdbFolderOf(source.path) ?? ''];

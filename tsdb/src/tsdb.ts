@@ -13,7 +13,7 @@ import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
 import { FileCache } from './cache/file-cache.js';
 import { cacheFolder, dataFileFolders, tablesWithRetention, type TsdbConfig } from './config.js';
-import { Compactor } from './compact/compactor.js';
+import { Compactor } from './upkeep/compactor.js';
 import { CountingStore } from './counting-store.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { DeltaCatalog } from './delta/catalog.js';

@@ -42,7 +42,8 @@ async function putFile(name: string, on: Store = store): Promise<DataFile> {
   const path = `day=2026-01-01/part-${name}.parquet`;
   const key = `tables/main/environment/${path}`;
   await on.put(key, Buffer.from(name.repeat(100)));
-  return { path, key, day: '2026-01-01', bytes: name.length * 100, rowCount: 1, minTimeUs: 0, maxTimeUs: 0 };
+  const size = { bytes: name.length * 100, rowCount: 1 };
+  return { path, key, day: '2026-01-01', ...size, minTimeUs: 0, maxTimeUs: 0, level: 0, addedMs: 0 };
 }
 
 const use = async (cache: FileCache, ...files: DataFile[]) => {

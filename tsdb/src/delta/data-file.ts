@@ -5,6 +5,7 @@
 import { dataFileKey, type TableName } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
 import type { Add } from './actions.js';
+import { parseLevel } from './file-actions.js';
 import { packBounds, type BoundsLayout, type FileBounds } from './file-bounds.js';
 import type { DataFile } from './snapshot.js';
 import { extentOf, isOurs, narrowByTags, parseStatistics, type FileExtent } from './statistics.js';
@@ -31,11 +32,13 @@ class LogFile implements DataFile {
   readonly minTimeUs: number;
   readonly maxTimeUs: number;
   readonly bounds: FileBounds | undefined;
+  readonly level: number;
+  readonly addedMs: number;
   readonly #name: TableName;
 
   constructor(
     name: TableName,
-    { path, size }: Add,
+    { path, size, tags, modificationTime }: Add,
     day: string,
     { rowCount, minTimeUs, maxTimeUs }: FileExtent,
     bounds: FileBounds | undefined,
@@ -47,6 +50,8 @@ class LogFile implements DataFile {
     this.minTimeUs = minTimeUs;
     this.maxTimeUs = maxTimeUs;
     this.bounds = bounds;
+    this.level = parseLevel(tags);
+    this.addedMs = modificationTime;
     this.#name = name;
   }
 

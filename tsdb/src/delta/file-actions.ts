@@ -10,7 +10,11 @@ export interface NewFile {
   readonly day: string;
   readonly bytes: number;
   readonly statistics: FileStatistics;
+  /** As `DataFile.level`; absent: 0. */
+  readonly level?: number;
 }
+
+const levelTag = 'varve.level';
 
 export interface ChangeFacts {
   readonly nowMs: number;
@@ -19,7 +23,7 @@ export interface ChangeFacts {
 }
 
 export function addAction(
-  { path, day, bytes, statistics }: NewFile,
+  { path, day, bytes, statistics, level }: NewFile,
   { nowMs, dataChange }: ChangeFacts,
 ): Action {
   return {
@@ -30,9 +34,14 @@ export function addAction(
       modificationTime: nowMs,
       dataChange,
       stats: formatStatistics(statistics),
-      tags: formatTimeTags(statistics),
+      tags: { ...formatTimeTags(statistics), ...(level !== undefined && { [levelTag]: String(level) }) },
     },
   };
+}
+
+export function parseLevel(tags: Readonly<Record<string, unknown>> | null | undefined): number {
+  const level = Number(tags?.[levelTag] ?? 0);
+  return Number.isSafeInteger(level) && level > 0 ? level : 0;
 }
 
 export function removeAction({ path, day, bytes }: DataFile, { nowMs, dataChange }: ChangeFacts): Action {

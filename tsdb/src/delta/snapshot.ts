@@ -22,6 +22,10 @@ export interface DataFile {
   readonly maxTimeUs: number;
   /** Read with `boundsOf`. Absent: nothing is known of its columns. */
   readonly bounds?: FileBounds | undefined;
+  /** How far compaction has brought it, 0 for what ingest wrote; of other writers' files too (`add.tags`). */
+  readonly level: number;
+  /** When it was added, by its writer's wall clock. */
+  readonly addedMs: number;
 }
 
 export interface Snapshot {

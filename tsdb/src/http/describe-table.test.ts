@@ -11,6 +11,8 @@ const file = (path: string, minTimeUs: number, maxTimeUs: number): DataFile => (
   rowCount: 10,
   minTimeUs,
   maxTimeUs,
+  level: 0,
+  addedMs: 0,
 });
 const snapshot = (files: DataFile[]): Snapshot => ({
   name: { database: 'main', table: 'environment' },

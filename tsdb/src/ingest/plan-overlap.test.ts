@@ -11,6 +11,8 @@ const file = (path: string, minTimeUs: number, maxTimeUs: number, day = '2026-03
   rowCount: 1,
   minTimeUs,
   maxTimeUs,
+  level: 0,
+  addedMs: 0,
 });
 
 const files = [

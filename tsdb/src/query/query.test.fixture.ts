@@ -121,7 +121,8 @@ export class QueryFixture implements TableCatalog {
     await mkdir(dirname(localPath), { recursive: true });
     const rowCount = await writeParquet(sql, localPath);
     const { size } = await stat(localPath);
-    return { path, key, day: '2026-01-01', bytes: size, rowCount, minTimeUs: 0, maxTimeUs: 1 };
+    const times = { day: '2026-01-01', minTimeUs: 0, maxTimeUs: 1 };
+    return { path, key, ...times, bytes: size, rowCount, level: 0, addedMs: 0 };
   }
 }
 
