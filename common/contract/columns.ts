@@ -16,6 +16,8 @@ export interface Tag {
   readonly name: string;
   /** What the sensor called it, where folding changed that. */
   readonly originalName?: string;
+  /** In a table, of a column that stands beside another, for values that do not fit there (`sideColumnName`): the other's name. */
+  readonly sideOf?: string;
 }
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import { isFailure } from '@varve/common/errors.js';
-import { planDictionaryValuesMax, writeDataFile } from './data-file-writer.js';
+import { writeDataFile } from './data-file-writer.js';
 import { DuckDb, type Session } from './duckdb.js';
 import { quotePath } from './sql-text.js';
 import { formatStatistics } from './statistics.js';
@@ -78,15 +78,51 @@ for (const distinctTimes of [1, 2, 10, 1_000, 30_000])
         'd' || (i // ${distinctTimes}) AS device, 1 AS "count", 'x' AS label, true AS ok, 1.0 AS v
         FROM range(30000) AS r(i))`;
       const { localPath } = await write(session, relation, `times-${distinctTimes}.parquet`);
-      const encodings = await session.rows(
-        `SELECT DISTINCT encodings, compression FROM parquet_metadata(${quotePath(localPath)}) WHERE path_in_schema = 'time'`,
+      const [chunk] = await session.rows(
+        `SELECT encodings, compression FROM parquet_metadata(${quotePath(localPath)}) WHERE path_in_schema = 'time'`,
       );
-      assert.deepEqual(encodings, [{ encodings: 'DELTA_BINARY_PACKED', compression: 'ZSTD' }]);
+      // One or two times are too few for any dictionary, so that the double needs version 1 of the format.
+      const expected = distinctTimes > 2 ? 'DELTA_BINARY_PACKED' : 'PLAIN';
+      assert.deepEqual(chunk, { encodings: expected, compression: 'ZSTD' });
     });
   });
 
-test('the limit of dictionaries stays below the distinct times and below the usual one', () => {
-  assert.deepEqual([1, 2, 1_000, 1_000_000].map(planDictionaryValuesMax), [0, 1, 999, 24_576]);
+async function encodingsOf(fields: TableColumns['fields'], values: string): Promise<string> {
+  return await duckDb.withSession(async (session) => {
+    const relation = `(SELECT make_timestamptz(1700000000000000::BIGINT + i * 1000000) AS "time", 'd' AS device, ${values}
+      FROM range(30000) AS r(i))`;
+    const path = join(dir, `${Math.random()}.parquet`);
+    await writeDataFile(session, relation, { tags: [{ name: 'device' }], fields }, path);
+    const rows = await session.rows(
+      `SELECT path_in_schema AS name, encodings FROM parquet_metadata(${quotePath(path)}) ORDER BY column_id`,
+    );
+    return rows.map(({ name, encodings }) => `${String(name)}:${String(encodings)}`).join(' ');
+  });
+}
+
+const exact = { name: 'a', type: 'double', decimals: 2 } as const;
+const plain = { name: 'b', type: 'double' } as const;
+
+test('decimals are delta-coded, tags beside them keep their dictionary', async () => {
+  assert.equal(
+    await encodingsOf([exact], '(i % 5000) / 100 AS a'),
+    'time:DELTA_BINARY_PACKED device:RLE_DICTIONARY a:DELTA_BINARY_PACKED day:RLE_DICTIONARY',
+  );
+});
+
+test('a few values that do not fit, beside the decimals, have a dictionary', async () => {
+  assert.match(
+    await encodingsOf([exact, plain], '(i % 5000) / 100 AS a, CASE WHEN i % 100 = 0 THEN i / 7 END AS b'),
+    / a:DELTA_BINARY_PACKED b:RLE_DICTIONARY /,
+  );
+});
+
+test('doubles are never split into streams of bytes, which other engines may not read', async () => {
+  assert.match(await encodingsOf([plain], 'i / 7 AS b'), / b:PLAIN /);
+  assert.match(
+    await encodingsOf([plain], '(i % 9000) / 7 AS b'),
+    /^time:DELTA_BINARY_PACKED .* b:RLE_DICTIONARY /,
+  );
 });
 
 async function statisticsOf(relation: string): Promise<string> {

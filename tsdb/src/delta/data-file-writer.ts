@@ -1,16 +1,15 @@
 /**
  * Writes one data file: Parquet, rows sorted by tags, then time, `day` materialised last (DESIGN §5.5).
  *
- * 1. Count the distinct times of the rows.
- * 2. COPY with ZSTD and, by version 2 of the format, DELTA_BINARY_PACKED for integers that have no dictionary. DuckDB
- *    builds a dictionary for every column with up to `DICTIONARY_SIZE_LIMIT` distinct values in a row group; a limit
- *    below the number of distinct times keeps `time` out of that, and leaves tags and repeating values their
- *    dictionaries. (In a file of several row groups a short last one may have fewer times than that, and a dictionary.)
+ * 1. Estimate the distinct values of each column, and plan the encoding by them (`planEncoding`).
+ * 2. COPY with ZSTD. Where a double has come out as BYTE_STREAM_SPLIT all the same, write again by version 1 of the format.
+ *    (In a file of several row groups a short last one may have few enough times for a dictionary.)
  * 3. Read the statistics from the finished file, which also proves that it can be read.
  */
 import { stat } from 'node:fs/promises';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Row, Session } from './duckdb.js';
+import { planEncoding, rowGroupRows, type DistinctCounts, type Encoding } from './plan-encoding.js';
 import { valueColumns, type ValueColumn } from './schema.js';
 import { quoteName, quotePath, quoteText, storedSqlType, timeSqlType } from './sql-text.js';
 import {
@@ -20,10 +19,6 @@ import {
   type ColumnStatistics,
   type FileStatistics,
 } from './statistics.js';
-
-const rowGroupRows = 122_880;
-/** DuckDB's own limit for a row group of this size. */
-const dictionaryValuesMax = rowGroupRows / 5;
 
 const time = quoteName(timeColumnName);
 
@@ -43,22 +38,39 @@ export async function writeDataFile(
   columns: TableColumns,
   localPath: string,
 ): Promise<WrittenFile> {
-  const distinctTimes = await countDistinctTimes(session, relation);
-  await session.run(copySql(relation, columns, localPath, planDictionaryValuesMax(distinctTimes)));
+  const encoding = planEncoding(await countDistinct(session, relation, columns));
+  await session.run(copySql(relation, columns, localPath, encoding));
+  if (encoding.parquetVersion === 'v2' && (await hasByteStreamSplit(session, localPath)))
+    await session.run(copySql(relation, columns, localPath, { ...encoding, parquetVersion: 'v1' }));
   const statistics = await readStatistics(session, columns, localPath);
   return { localPath, bytes: (await stat(localPath)).size, statistics };
 }
 
-export function planDictionaryValuesMax(distinctTimes: number): number {
-  return Math.min(distinctTimes - 1, dictionaryValuesMax);
+/** Of an empty column 0. */
+async function countDistinct(
+  session: Session,
+  relation: string,
+  columns: TableColumns,
+): Promise<DistinctCounts> {
+  const values = valueColumns(columns);
+  const counted = values.map(
+    ({ name }, index) => `, approx_count_distinct(${quoteName(name)}) AS column_${index}`,
+  );
+  const [row = {}] = await session.rows(`
+    SELECT count(*) AS row_count, approx_count_distinct(${time}) AS times ${counted.join('')}
+    FROM ${relation}`);
+  const ofColumns = (isWanted: (column: ValueColumn) => boolean) =>
+    values.flatMap((column, index) => (isWanted(column) ? [Number(row[`column_${index}`])] : []));
+  return {
+    rows: Number(row['row_count']),
+    times: Number(row['times']),
+    strings: ofColumns(({ type }) => type === 'string'),
+    doubles: ofColumns(({ type, decimals }) => type === 'double' && decimals === undefined),
+    decimals: ofColumns(({ decimals }) => decimals !== undefined).filter((count) => count > 0),
+  };
 }
 
-async function countDistinctTimes(session: Session, relation: string): Promise<number> {
-  const [row] = await session.rows(`SELECT count(DISTINCT ${time}) AS times FROM ${relation}`);
-  return Number(row?.['times']);
-}
-
-function copySql(relation: string, columns: TableColumns, localPath: string, dictionaryMax: number): string {
+function copySql(relation: string, columns: TableColumns, localPath: string, encoding: Encoding): string {
   const values = valueColumns(columns).map((column) => castSql(column.name, storedSqlType(column)));
   const day = `CAST(${time} AS DATE) AS ${quoteName(dayColumnName)}`;
   const order = [...columns.tags.map(({ name }) => quoteName(name)), time];
@@ -68,9 +80,16 @@ function copySql(relation: string, columns: TableColumns, localPath: string, dic
       FROM ${relation}
       ORDER BY ${order.join(', ')}
     ) TO ${quoteText(localPath)} (
-      FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2,
-      ROW_GROUP_SIZE ${rowGroupRows}, DICTIONARY_SIZE_LIMIT ${dictionaryMax}
+      FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION ${encoding.parquetVersion},
+      ROW_GROUP_SIZE ${rowGroupRows}, DICTIONARY_SIZE_LIMIT ${encoding.dictionaryValuesMax}
     )`;
+}
+
+async function hasByteStreamSplit(session: Session, localPath: string): Promise<boolean> {
+  const [row] = await session.rows(`
+    SELECT count(*) AS chunks FROM parquet_metadata(${quotePath(localPath)})
+    WHERE contains(encodings, 'BYTE_STREAM_SPLIT')`);
+  return Number(row?.['chunks']) > 0;
 }
 
 function castSql(name: string, type: string): string {
@@ -108,7 +127,7 @@ function statisticsSql({ name, type, decimals }: ValueColumn, index: number): st
   };
   return [
     `, count(${column}) AS count_${index}, ${bound('min')} AS min_${index}, ${bound('max')} AS max_${index}`,
-    type === 'double' ? `, bool_and(isfinite(${column})) AS finite_${index}` : '',
+    type === 'double' && decimals === undefined ? `, bool_and(isfinite(${column})) AS finite_${index}` : '',
   ];
 }
 

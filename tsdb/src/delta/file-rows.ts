@@ -3,14 +3,14 @@
  */
 import { timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import { valueColumns } from './schema.js';
-import { quoteName, quotePath, sqlType, timeSqlType } from './sql-text.js';
+import { quoteName, quotePath, storedSqlType, timeSqlType } from './sql-text.js';
 
 /**
  * A query in brackets. `fileColumn`, if given, holds the path of each row's file. Files from before a column was added lack
  * it; the empty select first brings every column, with its type.
  */
 export function rowsOfFiles(paths: readonly string[], columns: TableColumns, fileColumn?: string): string {
-  const typed = valueColumns(columns).map(({ name, type }) => nullOf(name, sqlType(type)));
+  const typed = valueColumns(columns).map((column) => nullOf(column.name, storedSqlType(column)));
   const filename = fileColumn === undefined ? '' : `, filename = '${fileColumn}'`;
   return `(
     SELECT ${[nullOf(timeColumnName, timeSqlType), ...typed].join(', ')} WHERE false

@@ -9,9 +9,11 @@
  * |----------------------|---------------------------------------------------|
  * | varve.role           | `time`, `tag` or `field`; absent: `field`         |
  * | varve.original_name  | the name before folding, where that changed it    |
+ * | varve.decimals       | of a decimal: its declared resolution, as in the type |
+ * | varve.side_of        | of a side column: the name of the column that it stands beside |
  *
  * A double with `decimals` is Delta's decimal(18, decimals): 64 bits in the file, more than a double tells apart. Queries
- * see a double.
+ * see a double (`shown-fields.ts`).
  */
 import { z } from 'zod';
 import {
@@ -27,8 +29,10 @@ import { Failure } from '@varve/common/errors.js';
 
 const roleMember = 'varve.role';
 const originalNameMember = 'varve.original_name';
+const decimalsMember = 'varve.decimals';
+const sideOfMember = 'varve.side_of';
 
-/** Of every decimal column of ours. */
+/** Of every decimal column of ours: the most that an INT64 takes. Deltas are as short in it as in an INT32, and more values fit. */
 export const decimalDigits = 18;
 
 const deltaFieldSchema = z.object({
@@ -56,10 +60,13 @@ function formatType({ type, decimals }: Field): string {
   return decimals === undefined ? type : `decimal(${decimalDigits},${decimals})`;
 }
 
-function formatColumn({ name, originalName }: Tag, type: string, role?: string): object {
+function formatColumn(column: Tag & Partial<Field>, type: string, role?: string): object {
+  const { name, originalName, decimals, sideOf } = column;
   const metadata = {
     ...(role !== undefined && { [roleMember]: role }),
     ...(originalName !== undefined && { [originalNameMember]: originalName }),
+    ...(decimals !== undefined && { [decimalsMember]: decimals }),
+    ...(sideOf !== undefined && { [sideOfMember]: sideOf }),
   };
   return { name, type, nullable: true, metadata };
 }
@@ -100,8 +107,12 @@ function requireColumn(table: string, columns: readonly DeltaField[], name: stri
 }
 
 function toTag({ name, metadata }: DeltaField): Tag {
-  const originalName = metadata[originalNameMember];
-  return typeof originalName === 'string' ? { name, originalName } : { name };
+  const [originalName, sideOf] = [metadata[originalNameMember], metadata[sideOfMember]];
+  return {
+    name,
+    ...(typeof originalName === 'string' && { originalName }),
+    ...(typeof sideOf === 'string' && { sideOf }),
+  };
 }
 
 function toField(table: string, column: DeltaField): Field {

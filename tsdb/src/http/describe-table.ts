@@ -2,6 +2,7 @@
  * Tables as `/api/v1/tables` shows them: with the columns that a query sees.
  */
 import { dayColumnName, timeColumnName, type FieldType, type Tag } from '@varve/common/contract/columns.js';
+import { shownFields } from '../delta/shown-fields.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { mergedColumns, mergedTags } from '../query/merge-partials.js';
 import { timestampText } from '../query/time-text.js';
@@ -61,7 +62,7 @@ export function describeTable({ name, version, columns, aggregate, files }: Snap
     ...(aggregate && { aggregate: { every_ms: aggregate.everyMs } }),
     columns: aggregate
       ? describeColumns(mergedTags(columns), mergedColumns(columns))
-      : describeColumns(columns.tags, columns.fields),
+      : describeColumns(columns.tags, shownFields(columns)),
   };
 }
 

@@ -104,10 +104,13 @@ function checkTimeType({ type, logicalType }: ParquetColumn): void {
 
 function toTableColumns(
   columns: readonly ParquetColumn[],
-  { tags, originalNames }: ShipmentMetadata,
+  { tags, originalNames, decimals, aggregate }: ShipmentMetadata,
 ): TableColumns {
   const typed = columns.filter(({ name }) => name !== timeColumnName).map(toField);
-  const named = typed.map((field) => withOriginalName(field, originalNames)).sort(byName);
+  const named = typed
+    .map((field) => withOriginalName(field, originalNames))
+    .map((field) => (aggregate ? field : withDecimals(field, decimals)))
+    .sort(byName);
   for (const tag of tags)
     if (!named.some(({ name, type }) => name === tag && type === 'string'))
       reject(`tag "${tag}" is not a column of strings`);
@@ -130,6 +133,12 @@ function toTag({ name, originalName }: Field): Tag {
 function withOriginalName(field: Field, originalNames: Readonly<Record<string, string>>): Field {
   const originalName = Object.hasOwn(originalNames, field.name) ? originalNames[field.name] : undefined;
   return originalName === undefined ? field : { ...field, originalName };
+}
+
+/** Aggregates stay doubles: what does not fit in a decimal would need all columns of its field beside it. */
+function withDecimals(field: Field, decimals: ShipmentMetadata['decimals'] = {}): Field {
+  const declared = Object.hasOwn(decimals, field.name) ? decimals[field.name] : undefined;
+  return declared === undefined || field.type !== 'double' ? field : { ...field, decimals: declared };
 }
 
 function byName(left: Tag, right: Tag): number {

@@ -18,8 +18,9 @@ import type { Store } from '@varve/common/store/store.js';
 import { DeltaCatalog } from '../delta/catalog.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
 import { DuckDb, type Row } from '../delta/duckdb.js';
+import { shownFields } from '../delta/shown-fields.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
-import { quoteName, quotePath, quoteText, sqlType } from '../delta/sql-text.js';
+import { quoteName, quotePath, quoteText, sqlType, storedSqlType } from '../delta/sql-text.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { RoundReport } from './ingest-status.js';
 import { openIngester, type Ingester } from './ingester.js';
@@ -34,6 +35,7 @@ export interface TestShipment extends Partial<InboxKey> {
   readonly types?: Readonly<Record<string, FieldType>>;
   readonly rows: readonly ShipmentRow[];
   readonly aggregate?: AggregateFacts;
+  readonly decimals?: Readonly<Record<string, number>>;
   /** Metadata that says something else than the file. */
   readonly lies?: Partial<ShipmentMetadata>;
   /** The file's columns as SQL over nothing, in place of `types` and `rows`. */
@@ -106,7 +108,7 @@ export class TestLake {
   /** The bytes of a shipment. */
   async parquet(shipment: TestShipment): Promise<Uint8Array> {
     const path = join(this.dir, `${randomUUID()}.parquet`);
-    const { tags = ['device'], types = { v: 'double' }, rows, aggregate, lies, select } = shipment;
+    const { tags = ['device'], types = { v: 'double' }, rows, aggregate, decimals, lies, select } = shipment;
     const metadata = formatShipmentMetadata({
       ...keyOf(shipment),
       rowCount: rows.length,
@@ -115,6 +117,7 @@ export class TestLake {
       firstLogSeq: 1,
       lastLogSeq: 1,
       aggregate,
+      decimals,
       ...lies,
     });
     const entries = [...metadata].map(([name, value]) => `${quoteText(name)}: ${quoteText(value)}`);
@@ -144,6 +147,17 @@ export class TestLake {
     return await this.query(
       [...files.values()],
       'SELECT * REPLACE (epoch_us("time") AS "time") FROM files ORDER BY ALL',
+    );
+  }
+
+  /** Every row as a query sees it: a column and the double beside it are one. */
+  async readShown(table = 'climate'): Promise<readonly Row[]> {
+    const { files, columns } = await this.snapshot(table);
+    const fields = shownFields(columns).map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
+    const identity = ['epoch_us("time") AS "time"', ...columns.tags.map(({ name }) => quoteName(name))];
+    return await this.query(
+      [...files.values()],
+      `SELECT ${[...identity, ...fields].join(', ')} FROM files ORDER BY ALL`,
     );
   }
 
@@ -179,7 +193,9 @@ export class TestLake {
     const { tags, fields } = (await this.snapshot()).columns;
     const texts = [
       ...tags.map(({ name }) => `${name}:tag`),
-      ...fields.map(({ name, type }) => `${name}:${type}`),
+      ...fields.map(
+        (field) => `${field.name}:${field.decimals === undefined ? field.type : storedSqlType(field)}`,
+      ),
     ];
     return texts.join(' ');
   }

@@ -1,7 +1,8 @@
 /**
  * The rows of several shipments as rows of one table, each (tags, time) once. They stay in DuckDB.
  *
- * 1. `shipped`: all raw tables under the table's columns, values cast, missing columns null.
+ * 1. `shipped`: all raw tables under the table's columns, values cast, missing columns null; values that do not fit a
+ *    declared resolution beside it.
  * 2. `incoming`: of rows with one (tags, time) the last value that is not null, field by field (DESIGN I7): `arg_max`
  *    leaves nulls out, and GROUP BY takes null tags for equal. Where no two rows meet, which is the ordinary case,
  *    `incoming` is `shipped` and nothing is copied.
@@ -9,10 +10,13 @@
  */
 import { timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Session } from '../delta/duckdb.js';
-import { valueColumns } from '../delta/schema.js';
-import { quoteName, sqlType } from '../delta/sql-text.js';
+import { valueColumns, type ValueColumn } from '../delta/schema.js';
+import { pairFields } from '../delta/shown-fields.js';
+import { quoteName, storedSqlType } from '../delta/sql-text.js';
 import { orderColumn, type RawTable } from './load-shipments.js';
+import { lastWriteSql } from './merge-fields.js';
 import type { ColumnMapping, ColumnsPlan } from './plan-columns.js';
+import { fittingSql, misfitSql } from './plan-decimals.js';
 import type { IncomingDay } from './plan-overlap.js';
 
 /** The relation with the merged rows: `time`, tags, fields. */
@@ -27,17 +31,24 @@ export async function mergeShipments(
   { columns, mappings }: ColumnsPlan,
 ): Promise<IncomingDay[]> {
   const parts = rawTables.map((rawTable, index) => selectRaw(rawTable, columns, mappings[index] ?? []));
-  await session.run(`CREATE TEMP VIEW ${shippedRelation} AS ${parts.join(' UNION ALL ')}`);
+  await session.run(`CREATE TEMP VIEW ${shippedRelation} AS ${parts.join(' UNION ALL BY NAME ')}`);
   await session.run((await hasDuplicates(session, columns)) ? mergeSql(columns) : renameSql(columns));
   return await readDays(session);
 }
 
 function selectRaw(rawTable: RawTable, columns: TableColumns, mapping: readonly ColumnMapping[]): string {
   const sourceOf = new Map(mapping.map(({ source, target }) => [target, quoteName(source)]));
-  const values = valueColumns(columns).map(
-    ({ name, type }) => `CAST(${sourceOf.get(name) ?? 'NULL'} AS ${sqlType(type)}) AS ${quoteName(name)}`,
-  );
-  return `SELECT ${[orderColumn, time, ...values].join(', ')} FROM ${quoteName(rawTable.name)}`;
+  const cast = (column: ValueColumn) =>
+    `CAST(${sourceOf.get(column.name) ?? 'NULL'} AS ${storedSqlType(column)}) AS ${quoteName(column.name)}`;
+  const tags = valueColumns({ ...columns, fields: [] }).map(cast);
+  const fields = pairFields(columns.fields).flatMap(({ column, beside }) => {
+    const source = sourceOf.get(column.name);
+    if (column.decimals === undefined || source === undefined)
+      return [column, ...(beside ? [beside] : [])].map(cast);
+    const fitting = `${fittingSql(source, column)} AS ${quoteName(column.name)}`;
+    return beside ? [fitting, `${misfitSql(source, column)} AS ${quoteName(beside.name)}`] : [fitting];
+  });
+  return `SELECT ${[orderColumn, time, ...tags, ...fields].join(', ')} FROM ${quoteName(rawTable.name)}`;
 }
 
 async function hasDuplicates(session: Session, columns: TableColumns): Promise<boolean> {
@@ -48,10 +59,7 @@ async function hasDuplicates(session: Session, columns: TableColumns): Promise<b
 }
 
 function mergeSql(columns: TableColumns): string {
-  const fields = columns.fields.map(({ name }) => {
-    const field = quoteName(name);
-    return `arg_max(${field}, ${orderColumn}) AS ${field}`;
-  });
+  const fields = lastWriteSql(columns.fields, orderColumn);
   return `
     CREATE TEMP TABLE ${incomingRelation} AS
     SELECT ${[identity(columns), ...fields].join(', ')}

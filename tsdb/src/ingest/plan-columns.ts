@@ -1,10 +1,13 @@
 /**
  * Which columns a table has after some shipments, and where each column of a shipment goes. Pure.
  *
- * 1. Same name, same kind (tag, or field of one type): the same column. Integers go into a double column as doubles.
+ * 1. Same name, same kind (tag, or field of one type): the same column. Integers go into a double column as doubles. A
+ *    declared resolution makes no other kind: the column keeps the one it has, and values that do not fit go beside (`plan-decimals.ts`).
  * 2. No column of the name: a new one. The first shipment that brings a name decides its kind.
  * 3. Anything else goes beside it, never away: `<name>__<kind>` (`sideColumnName`). That name is looked at by the same
  *    rules, so that a side column that is taken has a side column of its own.
+ *    Side columns say what they stand beside, and take nothing else: a field that a sensor calls `x__double` has a column of
+ *    its own.
  * 4. No two columns of a shipment meet in one: those whose name fits go first.
  */
 import {
@@ -31,7 +34,7 @@ export interface ColumnsPlan {
   readonly mappings: readonly (readonly ColumnMapping[])[];
 }
 
-interface Column extends Tag {
+interface Column extends Omit<Field, 'type'> {
   readonly kind: Kind;
 }
 
@@ -56,9 +59,15 @@ function mapShipment(known: Map<string, Column>, columns: readonly Column[]): Co
   return [...fitting, ...others].map((column) => {
     const target = findTarget(known, taken, column);
     taken.add(target);
-    if (!known.has(target)) known.set(target, { ...column, name: target });
+    if (!known.has(target)) known.set(target, newColumn(column, target));
     return { source: column.name, target };
   });
+}
+
+/** What stands beside another column holds what that could not: of no declared resolution. */
+function newColumn({ decimals, ...column }: Column, target: string): Column {
+  if (target !== column.name) return { ...column, name: target, sideOf: column.name };
+  return { ...column, ...(decimals !== undefined && { decimals }) };
 }
 
 function findTarget(
@@ -67,14 +76,24 @@ function findTarget(
   { name, kind }: Column,
 ): string {
   let target = name;
-  while (taken.has(target) || !fits(known, target, kind)) target = sideColumnName(target, kind);
+  while (taken.has(target) || !fits(known, target, kind, target === name ? undefined : name))
+    target = sideColumnName(target, kind);
   return target;
 }
 
 /** Whether values of the kind can go into a column of the name: one that there is, or a new one. */
-function fits(known: ReadonlyMap<string, Column>, name: string, kind: Kind): boolean {
-  const there = known.get(name)?.kind ?? kind;
-  return there === kind || (there === 'double' && kind === 'long');
+function fits(known: ReadonlyMap<string, Column>, name: string, kind: Kind, sideOf?: string): boolean {
+  const there = known.get(name);
+  if (!there) return true;
+  return there.sideOf === sideOf && (there.kind === kind || (there.kind === 'double' && kind === 'long'));
+}
+
+/** The name of the double beside a field: the one that is there, or a free one. */
+export function doubleBeside(fields: readonly Field[], tags: readonly Tag[], name: string): string {
+  const known = new Map(toColumns({ tags, fields }).map((column) => [column.name, column]));
+  let target = sideColumnName(name, 'double');
+  while (!fits(known, target, 'double', name)) target = sideColumnName(target, 'double');
+  return target;
 }
 
 function toColumns({ tags, fields }: TableColumns): Column[] {

@@ -17,6 +17,7 @@ import { loadShipments, type Rejection } from './load-shipments.js';
 import { mergeShipments } from './merge-shipments.js';
 import { planAggregateColumns } from './plan-aggregate-columns.js';
 import { planColumns } from './plan-columns.js';
+import { planMisfits } from './plan-decimals.js';
 import type { StagedShipment } from './staging.js';
 import { writeDay, type DayChange } from './write-day.js';
 
@@ -59,7 +60,9 @@ export async function prepareCommit(session: Session, task: PreparationTask): Pr
   );
   const aggregate = kind === 'rows' ? undefined : kind;
   const rawColumns = rawTables.map(({ columns }) => columns);
-  const plan = (aggregate ? planAggregateColumns : planColumns)(state?.columns, rawColumns);
+  const plan = aggregate
+    ? planAggregateColumns(state?.columns, rawColumns)
+    : await planMisfits(session, rawTables, planColumns(state?.columns, rawColumns));
   const days = rawTables.length > 0 ? await mergeShipments(session, rawTables, plan) : [];
   const files: PreparedFile[] = [];
   for (const incoming of days) {

@@ -13,9 +13,9 @@ import { writeDataFile, type WrittenFile } from '../delta/data-file-writer.js';
 import type { DataFiles } from '../delta/data-files.js';
 import type { Session } from '../delta/duckdb.js';
 import { rowsOfFiles } from '../delta/file-rows.js';
-import { valueColumns } from '../delta/schema.js';
 import type { DataFile } from '../delta/snapshot.js';
 import { quoteName, timestampUs } from '../delta/sql-text.js';
+import { overwriteSql } from './merge-fields.js';
 import { incomingRelation } from './merge-shipments.js';
 import { planOverlap, type IncomingDay } from './plan-overlap.js';
 
@@ -83,8 +83,11 @@ async function findHit(
 }
 
 function joinSql(hit: readonly LocalFile[], columns: TableColumns, incoming: IncomingDay): string {
-  const names = [timeColumnName, ...valueColumns(columns).map(({ name }) => name)].map(quoteName);
-  const values = names.map((name) => `coalesce(incoming.${name}, existing.${name}) AS ${name}`);
+  const identity = [timeColumnName, ...columns.tags.map(({ name }) => name)].map(quoteName);
+  const values = [
+    ...identity.map((name) => `coalesce(incoming.${name}, existing.${name}) AS ${name}`),
+    ...overwriteSql(columns.fields),
+  ];
   return `(
     SELECT ${values.join(', ')}
     FROM (${incomingOf(incoming)}) AS incoming

@@ -10,6 +10,8 @@
  * without files has its columns all the same. The plan stays a single scan, which keeps its shortcuts: a union with empty
  * rows instead of the template costs twenty times as much for `count(*)` and twice as much for the newest ten rows.
  *
+ * A column and the double beside it are one column of the view (`delta/shown-fields.ts`).
+ *
  * In a table of aggregates the SELECT above is of partials, and `mergeSql` makes the view's rows of them.
  *
  * Making a view reads the footers of all its files, 0.1 ms each; it is made once per slot and version.
@@ -20,6 +22,7 @@ import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
+import { shownFields } from '../delta/shown-fields.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { quoteName, quotePath, quoteText, sqlType, timeSqlType } from '../delta/sql-text.js';
 import { formatTableName } from '../delta/table-metadata.js';
@@ -42,14 +45,31 @@ export function sqlColumns({ tags, fields }: TableColumns): SqlColumn[] {
 }
 
 export function viewSql(snapshot: Snapshot, templatePath: string, filePaths: readonly string[]): string {
-  const columns = sqlColumns(snapshot.columns)
-    .map(({ name, type }) => `${quoteName(name)}::${type} AS ${quoteName(name)}`)
+  const columns = (
+    snapshot.aggregate ? sqlColumns(snapshot.columns).map(asStored) : shownColumns(snapshot.columns)
+  )
+    .map(({ name, sql }) => `${sql} AS ${quoteName(name)}`)
     .join(', ');
   const { database, table } = snapshot.name;
   const paths = [templatePath, ...filePaths].map(quotePath).join(', ');
   const rows = `SELECT ${columns} FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)`;
   const shown = snapshot.aggregate ? mergeSql(snapshot.columns, rows) : rows;
   return `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS ${shown}`;
+}
+
+interface ViewColumn {
+  readonly name: string;
+  readonly sql: string;
+}
+
+function asStored({ name, type }: SqlColumn): ViewColumn {
+  return { name, sql: `${quoteName(name)}::${type}` };
+}
+
+/** With a column and the double beside it as one. */
+function shownColumns(columns: TableColumns): ViewColumn[] {
+  const others = sqlColumns({ ...columns, fields: [] }).map(asStored);
+  return [...others.slice(0, -1), ...shownFields(columns), ...others.slice(-1)];
 }
 
 export function templateSql(columns: readonly SqlColumn[], path: string): string {
