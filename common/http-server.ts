@@ -3,7 +3,7 @@
  * error, `/healthz` and `/metrics`.
  */
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { formatListenAddress, type ListenAddress } from './config/units.js';
+import { formatListenAddress, type ListenAddress } from './config/listen-address.js';
 import { Failure, messageOf, systemCodeOf, type FailureCode } from './errors.js';
 import type { Logger } from './log.js';
 import type { Registry } from './metrics.js';

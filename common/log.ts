@@ -3,7 +3,6 @@
  * written, and URLs lose their user part where they enter the configuration.
  */
 import { pino, type Logger } from 'pino';
-import { PinoPretty } from 'pino-pretty';
 
 export type { Logger };
 
@@ -23,7 +22,7 @@ export interface LogOptions {
   readonly stream: NodeJS.WriteStream;
 }
 
-export function createLogger({ program, level, stream }: LogOptions): Logger {
+export async function createLogger({ program, level, stream }: LogOptions): Promise<Logger> {
   const options = {
     name: program,
     level,
@@ -31,6 +30,8 @@ export function createLogger({ program, level, stream }: LogOptions): Logger {
     redact: { paths: secretPaths, censor: '[secret]' },
   };
   if (!stream.isTTY) return pino(options, stream);
+  // Only where a person looks: it takes 2 MB.
+  const { PinoPretty } = await import('pino-pretty');
   return pino(
     options,
     PinoPretty({ destination: stream, translateTime: 'HH:MM:ss', ignore: 'name', sync: true }),

@@ -84,10 +84,14 @@ test('what is in common is used by both programs, if through other files of comm
     parseSource('edge-agent/src/x.ts', `import '@varve/common/both.js'; import '@varve/common/one.js';`),
     parseSource('tsdb/src/x.ts', `import { a } from '@varve/common/both.js';`),
     parseSource('tsdb/src/x.test.ts', `import '@varve/common/one.js'; import '@varve/common/tests.js';`),
+    parseSource('common/contract/read.ts', ''),
+    parseSource('tsdb/src/reader.ts', `import '@varve/common/contract/read.js';`),
+    parseSource('common/contract/old.ts', ''),
   ];
   assert.deepEqual(sharedCodeViolations(sources), [
     'common/one.ts is used by edge-agent alone: it does not belong in common',
     'common/nobody.ts is used by nobody: it does not belong in common',
+    'common/contract/old.ts is used by nobody: it does not belong in common',
   ]);
 });
 

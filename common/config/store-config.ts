@@ -50,7 +50,3 @@ export const storeSchema = z
     };
     return { url, endpoint, region, pathStyle: path_style ?? endpoint !== undefined };
   });
-
-export function isS3Url(url: string): boolean {
-  return url.startsWith('s3://');
-}

@@ -5,8 +5,8 @@ import {
   aggregateFunctions,
   formatAggregateFacts,
   parseAggregateColumn,
-  parseAggregateFacts,
 } from './aggregate.js';
+import { parseAggregateFacts } from './read-aggregate.js';
 
 for (const field of ['x', 'x_first', 'x_last_time', 'count'])
   for (const wanted of aggregateFunctions)

@@ -20,7 +20,6 @@
  *
  * The shipment's metadata and the table's configuration carry `varve.aggregate`, the width: `{"every_ms":10000}`.
  */
-import { z } from 'zod';
 
 /** The tag that keeps partials apart. */
 export const partColumnName = 'part';
@@ -59,17 +58,4 @@ export function parseAggregateColumn(
 
 export function formatAggregateFacts({ everyMs }: AggregateFacts): string {
   return JSON.stringify({ every_ms: everyMs });
-}
-
-const factsSchema = z
-  .object({ every_ms: z.int().positive() })
-  .transform(({ every_ms }): AggregateFacts => ({ everyMs: every_ms }));
-
-/** Undefined where the text is none. */
-export function parseAggregateFacts(text: string): AggregateFacts | undefined {
-  try {
-    return factsSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }

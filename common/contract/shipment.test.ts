@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { isFailure } from '../errors.js';
-import { formatShipmentMetadata, parseShipmentMetadata, type ShipmentMetadata } from './shipment.js';
+import { parseShipmentMetadata } from './read-shipment.js';
+import { formatShipmentMetadata, type ShipmentMetadata } from './shipment.js';
 
 const plain: ShipmentMetadata = {
   ...{ agent: 'press', epoch: '20261122t000000z-1', lane: 'live', database: 'main', table: 'environment' },

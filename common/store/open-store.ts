@@ -4,10 +4,11 @@
  * The AWS SDK is loaded only for `s3://`: it costs some 25 MB of memory that a gateway with a folder does not have.
  */
 import type { Clock } from '../clock.js';
-import { isS3Url, type StoreConfig } from '../config/store-config.js';
+import type { StoreConfig } from '../config/store-config.js';
 import { FolderStore } from './folder-store.js';
 import { provePutIfAbsent, type ProbeOptions } from './probe.js';
 import type { Store } from './store.js';
+import { isS3Url } from './store-url.js';
 
 export interface OpenStoreOptions extends ProbeOptions {
   readonly clock?: Clock;

@@ -18,7 +18,7 @@ const program = new Command('demo-broker')
 
 /** @throws Failure `port_taken` */
 async function serve(port: number, signal: AbortSignal): Promise<void> {
-  const log = createLogger({ program: 'demo-broker', level: 'info', stream: process.stderr });
+  const log = await createLogger({ program: 'demo-broker', level: 'info', stream: process.stderr });
   const broker = await Aedes.createBroker();
   broker.on('client', (client) => log.info({ client: client.id }, 'connected'));
   broker.on('clientDisconnect', (client) => log.info({ client: client.id }, 'disconnected'));

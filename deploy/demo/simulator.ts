@@ -23,7 +23,7 @@ const program = new Command('demo-simulator')
   .requiredOption('--mqtt <url>', 'the broker, such as mqtt://127.0.0.1:1883')
   .option('--seed <number>', 'the same seed gives the same course of values', '1')
   .action(async ({ mqtt, seed }: { mqtt: string; seed: string }) => {
-    const log = createLogger({ program: 'demo-simulator', level: 'info', stream: process.stderr });
+    const log = await createLogger({ program: 'demo-simulator', level: 'info', stream: process.stderr });
     const plant = new Plant(Number(seed), systemClock.nowMs());
     await simulate(plant, new Publisher(mqtt, log), log, stopSignal(process));
   });

@@ -8,23 +8,22 @@ import {
   resolveBeside,
   type ConfigSource,
 } from '@varve/common/config/read-config.js';
-import { isS3Url, storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
-import {
-  bytesPerSecond,
-  durationMs,
-  listenAddress,
-  sizeBytes,
-  type ListenAddress,
-} from '@varve/common/config/units.js';
+import { storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
+import type { ListenAddress } from '@varve/common/config/listen-address.js';
+import { bytesPerSecond, durationMs, listenAddress, sizeBytes } from '@varve/common/config/units.js';
 import { keyPartPattern } from '@varve/common/contract/names.js';
-import { bufferSchema, type BufferConfig } from './buffer/buffer-config.js';
-import { clockSchema, type ClockConfig } from './clock-trust/clock-config.js';
+import { isS3Url } from '@varve/common/store/store-url.js';
+import type { BufferConfig } from './buffer/buffer-config.js';
+import { bufferSchema } from './buffer/buffer-schema.js';
+import type { ClockConfig } from './clock-trust/clock-config.js';
+import { clockSchema } from './clock-trust/clock-schema.js';
 import type { StreamConfig } from './decode/stream-config.js';
 import { shapeStreams, streamsSchema } from './decode/stream-schema.js';
 import { isCronExpression } from './ship/upload-gate.js';
-import { checkSources, shapeSources, sourcesSchema, type SourceConfig } from './source/source-schema.js';
+import type { SourceConfig } from './source/source-config.js';
+import { checkSources, shapeSources, sourcesSchema } from './source/source-schema.js';
 
-export type { SourceConfig } from './source/source-schema.js';
+export type { SourceConfig } from './source/source-config.js';
 export type { StreamConfig } from './decode/stream-config.js';
 
 export interface GroupLimits {

@@ -1,5 +1,5 @@
 /**
- * Calls across threads: one request, one answer, failures arrive as failures. For the two workers of the agent.
+ * Calls across threads: one request, one answer, failures arrive as failures. For the agent's workers.
  *
  * A method's arguments and results are copied by the structured clone algorithm; the buffers a caller lists move instead.
  */

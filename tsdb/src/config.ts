@@ -6,16 +6,12 @@
  */
 import { join } from 'node:path';
 import { readConfig, resolveBeside, type ConfigSource } from '@varve/common/config/read-config.js';
-import { isS3Url, storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
-import {
-  durationMs,
-  listenAddress,
-  parseDurationMs,
-  sizeBytes,
-  type ListenAddress,
-} from '@varve/common/config/units.js';
+import { storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
+import type { ListenAddress } from '@varve/common/config/listen-address.js';
+import { durationMs, listenAddress, parseDurationMs, sizeBytes } from '@varve/common/config/units.js';
 import { identifierPattern } from '@varve/common/contract/names.js';
 import { tablesPrefix } from '@varve/common/contract/object-keys.js';
+import { isS3Url } from '@varve/common/store/store-url.js';
 import { z } from 'zod';
 
 export interface TablePolicy {

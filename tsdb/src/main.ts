@@ -54,7 +54,11 @@ addCommand(
   )
   .action(async (options: CommonOptions & { logLevel: string }) => {
     const config = await readConfigOf(options);
-    const log = createLogger({ program: 'varve-tsdb', level: options.logLevel, stream: process.stderr });
+    const log = await createLogger({
+      program: 'varve-tsdb',
+      level: options.logLevel,
+      stream: process.stderr,
+    });
     const registry = createRegistry(() => process.memoryUsage.rss());
     await runTsdb({ config, version, clock: systemClock, log, registry }, stopSignal(process));
   });

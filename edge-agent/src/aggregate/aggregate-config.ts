@@ -1,7 +1,4 @@
 /** `aggregate:` and `raw:` of a stream: what leaves the gateway besides, or instead of, its rows. */
-import { z } from 'zod';
-import { durationMs, parseDurationMs } from '@varve/common/config/units.js';
-import { isIdentifier } from '@varve/common/contract/names.js';
 
 export interface AggregateConfig {
   /** It writes its partials there, in the database of the stream. */
@@ -15,47 +12,3 @@ export interface AggregateConfig {
 export const rawChoices = ['ship', 'drop'] as const;
 /** Whether the rows themselves leave the gateway. */
 export type RawChoice = (typeof rawChoices)[number];
-
-/** Long enough for a device that buffers its readings for some seconds. */
-const latenessDefaultMs = 10_000;
-
-const everySchema = z.string().transform((text, context) => {
-  const everyMs = parseDurationMs(text);
-  if (everyMs !== undefined && everyMs >= 1_000 && everyMs <= 7 * 86_400_000 && Number.isInteger(everyMs))
-    return { everyMs, text: text.replaceAll(' ', '') };
-  context.addIssue({
-    code: 'custom',
-    message: `"${text}" is no width of windows: write one such as 10s, 1m or 1h`,
-  });
-  return z.NEVER;
-});
-
-const aggregateSchema = z.strictObject({
-  every: everySchema,
-  table: z
-    .string()
-    .refine(isIdentifier, 'is not a table name: use a-z, 0-9 and _, not starting with a digit')
-    .optional(),
-  lateness: durationMs({ minMs: 0, maxMs: 86_400_000 }).default(latenessDefaultMs),
-});
-
-export const aggregatesSchema = z
-  .array(aggregateSchema, { error: 'list the windows, such as [{ every: 10s }, { every: 1m }]' })
-  .max(10, 'list at most 10 widths')
-  .default([]);
-
-export const rawSchema = z
-  .enum(rawChoices, { error: `write one of ${rawChoices.join(', ')}` })
-  .default('ship');
-
-/** `environment` at 10s writes table `environment_10s`, unless it is told otherwise. */
-export function readAggregates(
-  stream: string,
-  raw: readonly z.infer<typeof aggregateSchema>[],
-): AggregateConfig[] {
-  return raw.map(({ every, table, lateness }) => ({
-    table: table ?? `${stream}_${every.text}`,
-    everyMs: every.everyMs,
-    latenessMs: lateness,
-  }));
-}

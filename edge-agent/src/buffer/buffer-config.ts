@@ -1,6 +1,4 @@
 /** `buffer:` of the configuration: what the agent may keep while the store is away, and what it does when that is reached. */
-import { z } from 'zod';
-import { durationMs, sizeBytes } from '@varve/common/config/units.js';
 
 export const onFullChoices = ['drop_oldest', 'stop_reading'] as const;
 export type OnFull = (typeof onFullChoices)[number];
@@ -22,23 +20,6 @@ export interface BufferConfig extends Omit<BufferLimits, 'keepFreeBytes'> {
 
 /** Less would leave shipping, which empties the buffer, no room for its files. */
 export const keepFreeBytesMin = 16_000_000;
-
-export const bufferSchema = z
-  .strictObject({
-    max_size: sizeBytes({ minBytes: 4_000_000 }).default(4_000_000_000),
-    max_age: durationMs({ minMs: 10_000 }).optional(),
-    keep_free: sizeBytes({ minBytes: keepFreeBytesMin }).optional(),
-    on_full: z
-      .enum(onFullChoices, { error: `write one of ${onFullChoices.join(', ')}` })
-      .default('stop_reading'),
-  })
-  .prefault({})
-  .transform((raw): BufferConfig => ({
-    bytesMax: raw.max_size,
-    ageMaxMs: raw.max_age,
-    keepFreeBytes: raw.keep_free,
-    onFull: raw.on_full,
-  }));
 
 /**
  * Bounds that follow from `max_size`. First the parts of the buffer that cannot be dropped: all of them are less than

@@ -5,7 +5,7 @@ import { createLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { stopSignal } from '@varve/common/program.js';
 import { runAgent } from '../agent.js';
-import { readEdgeConfig } from '../config.js';
+import { readConfigInThread } from '../config-thread.js';
 import { databaseFile } from '../log/start-edge-log.js';
 import { runHealing } from '../run-healing.js';
 import {
@@ -21,8 +21,12 @@ export const define: DefineCommand = (command, context) => {
   addExamples(addConfigOptions(command), '--config edge.yaml --set ship.every=5s')
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .action(async (options: ConfigOptions & { logLevel: string }) => {
-      const config = await readEdgeConfig(sourceOf(options, context));
-      const logger = createLogger({ program: 'varve-edge', level: options.logLevel, stream: host.stderr });
+      const config = await readConfigInThread(sourceOf(options, context));
+      const logger = await createLogger({
+        program: 'varve-edge',
+        level: options.logLevel,
+        stream: host.stderr,
+      });
       const random = () => Math.random();
       const signal = stopSignal(host);
       const run = (damage: string | undefined) => {

@@ -2,7 +2,7 @@
  * Format `csv` (RFC 4180): a line is a row. The first line names the columns, unless the stream does. A cell is text until
  * somebody knows better: what it is a number of, the mapper recognises. An empty cell is no value.
  */
-import { CsvError, parse } from 'csv-parse/sync';
+import { createRequire } from 'node:module';
 import { messageOf } from '@varve/common/errors.js';
 import { readText, Refusal, type Decode } from './decoder.js';
 import type { DecodedRows } from './decoded-rows.js';
@@ -13,6 +13,10 @@ export interface CsvOptions {
   /** Names of the columns, where no header line says them. */
   readonly columns?: readonly string[] | undefined;
 }
+
+const require = createRequire(import.meta.url);
+/** Loaded with the first payload that has quotes, and without waiting. */
+const loadParser = () => require('csv-parse/sync') as typeof import('csv-parse/sync');
 
 export function csvDecoder({ delimiter = ',', columns }: CsvOptions = {}): Decode {
   const options = csvOptionsOf(delimiter);
@@ -50,11 +54,10 @@ export function splitLines(text: string, delimiter: string): string[][] | Refusa
 
 export function parseLines(text: string, options: CsvParseOptions): string[][] | Refusal {
   try {
-    return parse(text, options);
+    return loadParser().parse(text, options);
   } catch (error) {
     // Whatever it is: bytes from outside stop nothing.
-    const reason = error instanceof CsvError ? error.message : messageOf(error);
-    return new Refusal('not_csv', `not CSV: ${reason}`);
+    return new Refusal('not_csv', `not CSV: ${messageOf(error)}`);
   }
 }
 

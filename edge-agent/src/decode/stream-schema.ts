@@ -12,9 +12,10 @@ import {
   reservedColumnNames,
 } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import { aggregatesSchema, rawSchema, readAggregates } from '../aggregate/aggregate-config.js';
+import { aggregatesSchema, rawSchema, readAggregates } from '../aggregate/aggregate-schema.js';
 import { lossesTable } from '../ship/losses-batch.js';
-import { formatNameOf, formatSchema } from './format.js';
+import { formatNameOf } from './format.js';
+import { formatSchema } from './format-schema.js';
 import {
   columnNameOf,
   tableOf,

@@ -2,11 +2,8 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { tableFromIPC } from 'apache-arrow';
 import { Encoding, ParquetFile, readParquet } from 'parquet-wasm';
-import {
-  formatShipmentMetadata,
-  parseShipmentMetadata,
-  type ShipmentMetadata,
-} from '@varve/common/contract/shipment.js';
+import { parseShipmentMetadata } from '@varve/common/contract/read-shipment.js';
+import { formatShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { TableBatch } from '../batch/table-batch.js';
 import { encodeShipment } from './encode-shipment.js';
 

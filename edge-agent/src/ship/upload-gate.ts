@@ -2,11 +2,16 @@
  * When uploads may begin: always, or at the times of a schedule ("02:00 over the modem"). Once open, the gate stays open
  * until everything that waited is in the store.
  */
-import cron, { type ScheduledTask } from 'node-cron';
+import { createRequire } from 'node:module';
+import type { ScheduledTask } from 'node-cron';
+
+const require = createRequire(import.meta.url);
+/** Loaded only where there is a schedule, and without waiting. */
+const loadCron = () => require('node-cron') as typeof import('node-cron');
 
 /** A cron expression of five fields, or six with seconds first. */
 export function isCronExpression(text: string): boolean {
-  return cron.validate(text);
+  return loadCron().validate(text);
 }
 
 export class UploadGate {
@@ -17,7 +22,7 @@ export class UploadGate {
   constructor(schedule: string | undefined, onOpen: () => void) {
     this.#isOpen = schedule === undefined;
     if (schedule === undefined) return;
-    this.#task = cron.schedule(schedule, () => {
+    this.#task = loadCron().schedule(schedule, () => {
       this.#isOpen = true;
       onOpen();
     });

@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import type { IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
-import { readPem, type TlsConfig } from './source-schema.js';
+import { readPem, type TlsConfig } from './source-config.js';
 
 export type ProtocolVersion = 4 | 5;
 

@@ -1,5 +1,5 @@
 /** What `varve-edge status` and `varve-edge tail --dead` print: questions to the running agent, answers for people. */
-import { formatListenAddress, type ListenAddress } from '@varve/common/config/units.js';
+import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { EdgeStatus } from './status.js';
 

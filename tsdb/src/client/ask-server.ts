@@ -1,7 +1,7 @@
 /**
  * What the command line asks of a running server, over the same HTTP that everybody uses.
  */
-import { formatListenAddress, type ListenAddress } from '@varve/common/config/units.js';
+import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { Failure, failureTable, messageOf, type FailureCode } from '@varve/common/errors.js';
 
 export interface ServerAnswer {

@@ -1,7 +1,7 @@
 /**
  * What `varve-tsdb query` and `varve-tsdb tables` print.
  */
-import type { ListenAddress } from '@varve/common/config/units.js';
+import type { ListenAddress } from '@varve/common/config/listen-address.js';
 import { askQuery, askTables, type ServerAnswer, type ServerTable } from './ask-server.js';
 import { formatTable } from './format-table.js';
 

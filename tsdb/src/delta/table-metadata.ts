@@ -3,14 +3,10 @@
  * in its configuration, under `varve.aggregate` (common/contract/aggregate.ts).
  */
 import { randomUUID } from 'node:crypto';
-import {
-  aggregateKey,
-  formatAggregateFacts,
-  parseAggregateFacts,
-  type AggregateFacts,
-} from '@varve/common/contract/aggregate.js';
+import { aggregateKey, formatAggregateFacts, type AggregateFacts } from '@varve/common/contract/aggregate.js';
 import { dayColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
+import { parseAggregateFacts } from '@varve/common/contract/read-aggregate.js';
 import { Failure } from '@varve/common/errors.js';
 import type { MetaData } from './actions.js';
 import { formatSchema } from './schema.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { systemClock } from '@varve/common/clock.js';
-import { formatListenAddress, type ListenAddress } from '@varve/common/config/units.js';
+import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { Failure } from '@varve/common/errors.js';
 import { listen, type FastifyInstance } from '@varve/common/http-server.js';
 import { silentLogger } from '@varve/common/log.js';

@@ -13,7 +13,8 @@ import {
 } from '@varve/common/contract/columns.js';
 import { isIdentifier, reservedColumnNames } from '@varve/common/contract/names.js';
 import type { InboxKey } from '@varve/common/contract/object-keys.js';
-import { parseShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
+import { parseShipmentMetadata } from '@varve/common/contract/read-shipment.js';
+import type { ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { Failure } from '@varve/common/errors.js';
 import { checkAggregateColumns, isAggregateColumnName, isBlank } from './check-aggregate.js';
 

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { aggregatesSchema, readAggregates } from './aggregate-config.js';
+import { aggregatesSchema, readAggregates } from './aggregate-schema.js';
 
 const read = (raw: unknown) => readAggregates('environment', aggregatesSchema.parse(raw));
 
