@@ -13,6 +13,18 @@ export function tableLabel({ name }: Snapshot): string {
   return name.database === defaultDatabase ? name.table : `${name.database}.${name.table}`;
 }
 
+/** The table that a BASE_TABLE of a statement means, unless a CTE hides it. */
+export function findTableOf(
+  node: Readonly<Record<string, unknown>>,
+  snapshots: readonly Snapshot[],
+  database: string,
+): Snapshot | undefined {
+  const [catalog, schema, table] = [node['catalog_name'], node['schema_name'], node['table_name']].map(
+    String,
+  );
+  return catalog ? undefined : findTable(snapshots, schema || database, table ?? '');
+}
+
 /** Names are in lower case; how they are asked for does not matter. */
 export function findTable(
   snapshots: readonly Snapshot[],

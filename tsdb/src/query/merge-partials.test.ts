@@ -7,7 +7,7 @@ import { DuckDb } from '../delta/duckdb.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { QueryFixture } from './query.test.fixture.js';
 import { renderJson } from './render-json.js';
-import { sqlColumns, templateSql, viewSql } from './table-views.js';
+import { filesSql, sqlColumns, templateSql, viewSql } from './table-views.js';
 
 /**
  * Raw rows are spread over partials at random, the partials over files; a query over them must see what the same aggregates
@@ -300,7 +300,8 @@ async function explain(sql: string): Promise<PlanNode[]> {
   const paths = [...snapshot.files.values()].map(({ key }) => fixture.store.localPath(key));
   const plan = await duckDb.withSession(async (session) => {
     await session.run(templateSql(sqlColumns(snapshot.columns), template));
-    await session.run(viewSql(snapshot, template, paths));
+    await session.run(filesSql(snapshot, [template, ...paths]));
+    await session.run(viewSql(snapshot));
     const [row] = await session.rows(`EXPLAIN (FORMAT json) ${sql}`);
     return JSON.parse(String(row?.['explain_value'])) as PlanNode[];
   });

@@ -7,9 +7,9 @@
  *
  * `close` must be called, also when not all rows were taken; it may be called twice.
  */
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api';
+import type { DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api';
 import { Failure } from '@varve/common/errors.js';
-import type { Snapshot } from '../delta/snapshot.js';
+import type { DataFile, Snapshot } from '../delta/snapshot.js';
 
 export interface AnswerColumn {
   readonly name: string;
@@ -24,20 +24,21 @@ export interface RowBatch {
 
 export interface AnswerStats {
   readonly elapsedMs: number;
-  /** Data files of the tables that the query names. */
-  readonly fileCount: number;
+  /** Data files that may hold an answer. */
+  readonly files: readonly DataFile[];
   readonly tables: readonly Snapshot[];
 }
 
 export interface AnswerParts {
   readonly queryId: string;
-  readonly connection: DuckDBConnection;
   readonly result: DuckDBResult;
   readonly rowsMax: number;
   readonly signal: AbortSignal;
   readonly stats: () => AnswerStats;
   /** Calls DuckDB within the bounds on such calls. */
   readonly call: <T>(work: () => Promise<T>) => Promise<T>;
+  /** After the last row: throws if it was not the last one. */
+  readonly finish: () => Promise<void>;
   readonly release: () => Promise<void>;
 }
 
@@ -92,9 +93,9 @@ export class QueryAnswer {
   }
 
   async #requireWhole(): Promise<void> {
-    const { connection, call, signal } = this.#parts;
+    const { finish, signal } = this.#parts;
     try {
-      await call(() => connection.run('SELECT 1'));
+      await finish();
     } catch (cause) {
       signal.throwIfAborted();
       throw new Failure('query_failed', `the query failed after ${this.#rowCount} rows`, { cause });

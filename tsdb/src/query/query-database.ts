@@ -11,7 +11,7 @@
 import { availableParallelism } from 'node:os';
 import { mkdir, rm } from 'node:fs/promises';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
-import type { Snapshot } from '../delta/snapshot.js';
+import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { quoteName, quoteText } from '../delta/sql-text.js';
 
 export interface QueryDatabaseOptions {
@@ -28,8 +28,11 @@ export interface QueryDatabaseOptions {
 /** Where one query at a time runs. */
 export interface QuerySlot {
   readonly connection: DuckDBConnection;
-  /** What the views of this slot's catalog show, by table. */
-  readonly views: Map<string, Snapshot>;
+  readonly catalog: string;
+  /** The schema that stands for tables without one; undefined where that is not known. */
+  database: string | undefined;
+  /** The views of this slot's catalog, and what sets their files, by table. */
+  readonly views: Map<string, { readonly sql: string; readonly filesSql: string }>;
 }
 
 /**
@@ -98,11 +101,11 @@ function settingsAtStart({ memoryBytesMax, spillFolder, spillBytesMax }: QueryDa
 
 async function openSlot(instance: DuckDBInstance, number: number): Promise<QuerySlot> {
   const connection = await instance.connect();
-  const catalog = quoteName(`slot${number}`);
-  await connection.run(`ATTACH ':memory:' AS ${catalog}`);
-  await connection.run(`USE ${catalog}`);
+  const catalog = `slot${number}`;
+  await connection.run(`ATTACH ':memory:' AS ${quoteName(catalog)}`);
+  await connection.run(`USE ${quoteName(catalog)}`);
   await connection.run(`SET streaming_buffer_size = '${heldBackBytes}'`);
-  return { connection, views: new Map() };
+  return { connection, catalog, database: defaultDatabase, views: new Map() };
 }
 
 async function lock(instance: DuckDBInstance, readableFolders: readonly string[]): Promise<void> {

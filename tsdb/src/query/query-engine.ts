@@ -12,6 +12,7 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@varve/common/clock.js';
+import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import { Histogram, type Registry } from '@varve/common/metrics.js';
@@ -23,6 +24,7 @@ import { QueryAnswer } from './query-answer.js';
 import type { QueryDatabase } from './query-database.js';
 import { QueryRun } from './query-run.js';
 import { openQuerySignal } from './query-signal.js';
+import { Statements } from './statements.js';
 import type { TableViews } from './table-views.js';
 
 export const defaultRowsMax = 10_000;
@@ -40,6 +42,8 @@ const databaseCallsMax = 3;
 export interface QueryRequest {
   readonly sql: string;
   readonly params?: Params;
+  /** Where tables are that stand without one. */
+  readonly database?: string;
   /** At most `rowsMaxMax`. */
   readonly rowsMax?: number;
   /** From now to the last row taken, waiting in line included. At most `timeoutMsMax`. */
@@ -65,6 +69,7 @@ export class QueryEngine {
   readonly #seconds: Histogram;
   readonly #places = new Gate(queriesRunningMax, queriesWaitingMax);
   readonly #databaseCalls = new Gate(databaseCallsMax);
+  readonly #statements = new Statements();
   readonly #stopping = new AbortController();
   #database: Promise<QueryDatabase>;
 
@@ -118,12 +123,13 @@ export class QueryEngine {
   }
 
   async #start(
-    { sql, params = [], rowsMax = defaultRowsMax, timeoutMs = defaultTimeoutMs }: QueryRequest,
+    request: QueryRequest,
     client: AbortSignal,
     elapsedMs: () => number,
     releases: Release[],
   ): Promise<QueryAnswer> {
     const { catalog, clock } = this.#options;
+    const { rowsMax = defaultRowsMax, timeoutMs = defaultTimeoutMs } = request;
     const ender = openQuerySignal({ client, stopping: this.#stopping.signal, timeoutMs, clock });
     const { signal } = ender;
     releases.push(() => ender.close());
@@ -133,8 +139,10 @@ export class QueryEngine {
     releases.push(() => database.giveBack(slot));
     const run = new QueryRun({
       ...this.#options,
-      sql,
-      params,
+      sql: request.sql,
+      params: request.params ?? [],
+      database: request.database ?? defaultDatabase,
+      statements: this.#statements,
       slot,
       signal,
       snapshots: catalog.current(),
@@ -148,9 +156,9 @@ export class QueryEngine {
       rowsMax,
       signal,
       queryId: randomUUID(),
-      connection: slot.connection,
-      stats: () => ({ elapsedMs: elapsedMs(), fileCount: run.fileCount, tables: run.tables }),
+      stats: () => ({ elapsedMs: elapsedMs(), files: run.files, tables: run.tables }),
       call: (work) => run.call(work),
+      finish: () => run.finish(),
       release: () => releaseAll(releases),
     });
   }

@@ -7,13 +7,14 @@ import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
+import { quoteName } from '../delta/sql-text.js';
 import type { Gate } from '../gate.js';
 import { bind, planBinding, type Params } from './bind-params.js';
+import { planFiles } from './plan-files.js';
 import type { QuerySlot } from './query-database.js';
 import { untilAborted } from './query-signal.js';
-import { serializeSql } from './serialize-sql.js';
 import { isFatal, toSqlFailure } from './sql-errors.js';
-import { guardSql } from './sql-guard.js';
+import { prunableTags, type Statement, type Statements, type StatementTable } from './statements.js';
 import type { TableViews } from './table-views.js';
 
 /** An interrupt that comes between two calls of DuckDB is lost, so that it is repeated. */
@@ -22,6 +23,9 @@ const interruptEveryMs = 20;
 export interface QueryRunOptions {
   readonly sql: string;
   readonly params: Params;
+  /** Where tables are that stand without one. */
+  readonly database: string;
+  readonly statements: Statements;
   readonly slot: QuerySlot;
   readonly snapshots: readonly Snapshot[];
   readonly dataFiles: DataFiles;
@@ -38,7 +42,7 @@ export class QueryRun {
   readonly #options: QueryRunOptions;
   readonly #leases: AcquiredFiles[] = [];
   readonly #files: DataFile[] = [];
-  #tables: readonly Snapshot[] = [];
+  #statement: Statement | undefined;
   #isInTransaction = false;
   #isEnding = false;
 
@@ -49,27 +53,46 @@ export class QueryRun {
 
   /** What the query reads: known once it has started. */
   get tables(): readonly Snapshot[] {
-    return this.#tables;
+    return this.#statement?.tables.map(({ snapshot }) => snapshot) ?? [];
   }
 
-  get fileCount(): number {
-    return this.#files.length;
+  get files(): readonly DataFile[] {
+    return this.#files;
   }
 
   /** @throws Failure; `end` must be called all the same */
   async start(): Promise<DuckDBResult> {
-    const { sql, params, slot, snapshots } = this.#options;
-    const serialized = await this.call(() => serializeSql(slot.connection, sql));
-    const { tables, parameterNames } = guardSql(sql, serialized, snapshots);
-    const values = planBinding(parameterNames, params);
-    this.#tables = tables;
-    for (const snapshot of tables) await this.#showTable(snapshot);
-    return await this.call(async () => {
-      await slot.connection.run('BEGIN');
-      this.#isInTransaction = true;
-      const statement = await slot.connection.prepare(sql);
-      bind(statement, values);
-      return await statement.stream();
+    const { sql, params, database, slot, snapshots, statements } = this.#options;
+    const call = <T>(work: () => Promise<T>) => this.call(work);
+    const statement = await statements.read(sql, database, snapshots, slot.connection, call);
+    this.#statement = statement;
+    const values = planBinding(statement.parameterNames, params);
+    const preparation: string[] = [];
+    try {
+      for (const table of statement.tables) preparation.push(await this.#showTable(table));
+      if (slot.database !== database) preparation.push(await this.#chooseDatabase());
+      return await this.call(async () => {
+        await slot.connection.run([...preparation.filter((part) => part !== ''), 'BEGIN'].join('; '));
+        this.#isInTransaction = true;
+        const prepared = await slot.connection.prepare(sql);
+        bind(prepared, values);
+        return await prepared.stream();
+      });
+    } catch (error) {
+      // Nobody knows what of the preparation was run.
+      slot.views.clear();
+      slot.database = undefined;
+      throw error;
+    }
+  }
+
+  /** After the last row. @throws what DuckDB kept to itself (`QueryAnswer` says when) */
+  async finish(): Promise<void> {
+    const { slot } = this.#options;
+    await this.call(async () => {
+      // COMMIT alone takes a transaction that has failed for one to roll back, and says nothing.
+      await slot.connection.run('SELECT 1; COMMIT');
+      this.#isInTransaction = false;
     });
   }
 
@@ -99,14 +122,26 @@ export class QueryRun {
     }
   }
 
-  /** Which files the query needs is decided here: all of the table, until conditions on `time` narrow them. */
-  async #showTable(snapshot: Snapshot): Promise<void> {
-    const { dataFiles, views, slot, signal } = this.#options;
-    const files = [...snapshot.files.values()];
+  async #showTable({ snapshot, conditions }: StatementTable): Promise<string> {
+    const { dataFiles, views, slot, signal, params, clock } = this.#options;
+    const files = planFiles(conditions, snapshot.files.values(), {
+      tags: prunableTags(snapshot.columns),
+      context: { params, nowUs: clock.nowMs() * 1_000 },
+    });
     const acquired = await untilAborted(dataFiles.acquire(files), signal, (late) => late.release());
     this.#leases.push(acquired);
     this.#files.push(...files);
-    await this.call(() => views.show(slot, snapshot, acquired.paths));
+    return await views.show(slot, snapshot, [...acquired.paths.values()], (sql) =>
+      this.call(() => slot.connection.run(sql)),
+    );
+  }
+
+  /** Tables of the default database are found from there too, but the guard lets no statement name one. */
+  async #chooseDatabase(): Promise<string> {
+    const { slot, database } = this.#options;
+    await this.call(() => slot.connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(database)}`));
+    slot.database = database;
+    return `USE ${quoteName(slot.catalog)}.${quoteName(database)}`;
   }
 
   #explain(error: unknown): unknown {

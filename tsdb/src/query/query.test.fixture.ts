@@ -119,20 +119,25 @@ export class QueryFixture implements TableCatalog {
     const key = dataFileKey(name, path);
     const localPath = this.store.localPath(key);
     await mkdir(dirname(localPath), { recursive: true });
-    const rowCount = await writeParquet(sql, localPath);
+    const extent = await writeParquet(sql, localPath);
     const { size } = await stat(localPath);
-    const times = { day: '2026-01-01', minTimeUs: 0, maxTimeUs: 1 };
-    return { path, key, ...times, bytes: size, rowCount, level: 0, addedMs: 0 };
+    return { path, key, day: '2026-01-01', bytes: size, ...extent, level: 0, addedMs: 0 };
   }
 }
 
-async function writeParquet(sql: string, path: string): Promise<number> {
+type Extent = Pick<DataFile, 'rowCount' | 'minTimeUs' | 'maxTimeUs'>;
+
+async function writeParquet(sql: string, path: string): Promise<Extent> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'");
     const { rowsChanged } = await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet)`);
-    return rowsChanged;
+    const reader = await connection.runAndReadAll(
+      `SELECT epoch_us(min(time))::DOUBLE, epoch_us(max(time))::DOUBLE FROM '${path}'`,
+    );
+    const [minTimeUs, maxTimeUs] = reader.getRows()[0] ?? [];
+    return { rowCount: rowsChanged, minTimeUs: Number(minTimeUs), maxTimeUs: Number(maxTimeUs) };
   } finally {
     connection.closeSync();
     instance.closeSync();

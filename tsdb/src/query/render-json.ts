@@ -50,14 +50,10 @@ function headText({ queryId, columns }: QueryAnswer): string {
   return `{"query_id":${JSON.stringify(queryId)},"columns":${JSON.stringify(named)},"rows":[`;
 }
 
-function tailText(
-  rowCount: number,
-  isTruncated: boolean,
-  { elapsedMs, fileCount, tables }: AnswerStats,
-): string {
+function tailText(rowCount: number, isTruncated: boolean, { elapsedMs, files, tables }: AnswerStats): string {
   const stats = {
     elapsed_ms: Math.round(elapsedMs * 1_000) / 1_000,
-    files: fileCount,
+    files: files.length,
     table_versions: Object.fromEntries(tables.map((snapshot) => [tableLabel(snapshot), snapshot.version])),
   };
   return `],"row_count":${rowCount},"truncated":${isTruncated},"stats":${JSON.stringify(stats)}}\n`;

@@ -16,7 +16,7 @@ import { identifierPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { allowedFunctions, allowedTableFunctions, isAllowedFunction } from './allowed-functions.js';
-import { findTable, tableNotFound } from './find-table.js';
+import { findTableOf, tableNotFound } from './find-table.js';
 import { nearestName } from '@varve/common/nearest-name.js';
 import { sqlBytesMax, type SerializedSql, type SerializedStatement } from './serialize-sql.js';
 import { positionOfByte, positionOfCharacter } from './text-position.js';
@@ -27,10 +27,18 @@ export interface GuardedSql {
   readonly parameterNames: readonly string[];
 }
 
-/** @throws Failure `sql_syntax`, `sql_not_allowed`, `sql_invalid`, `table_not_found` */
-export function guardSql(sql: string, serialized: SerializedSql, snapshots: readonly Snapshot[]): GuardedSql {
+/**
+ * @param database where tables are that stand without one
+ * @throws Failure `sql_syntax`, `sql_not_allowed`, `sql_invalid`, `table_not_found`
+ */
+export function guardSql(
+  sql: string,
+  serialized: SerializedSql,
+  snapshots: readonly Snapshot[],
+  database = defaultDatabase,
+): GuardedSql {
   const statement = onlyStatement(sql, serialized);
-  const walk = new TreeWalk(sql, snapshots);
+  const walk = new TreeWalk(sql, snapshots, database);
   walk.visit(statement.node, new Set());
   return { tables: [...walk.tables], parameterNames: statement.named_param_map.map(({ key }) => key) };
 }
@@ -80,10 +88,12 @@ class TreeWalk {
   readonly tables = new Set<Snapshot>();
   readonly #sql: string;
   readonly #snapshots: readonly Snapshot[];
+  readonly #database: string;
 
-  constructor(sql: string, snapshots: readonly Snapshot[]) {
+  constructor(sql: string, snapshots: readonly Snapshot[], database: string) {
     this.#sql = sql;
     this.#snapshots = snapshots;
+    this.#database = database;
   }
 
   /** `scope` holds the names of the CTEs that can be seen here, in lower case. */
@@ -144,7 +154,7 @@ class TreeWalk {
       String,
     );
     if (node['at_clause'] !== null) throw this.#refusal(node, 'AT is not allowed');
-    const snapshot = catalog ? undefined : findTable(this.#snapshots, schema || defaultDatabase, table ?? '');
+    const snapshot = findTableOf(node, this.#snapshots, this.#database);
     const isCte = !catalog && !schema && scope.has(table?.toLowerCase() ?? '');
     if (snapshot) this.tables.add(snapshot);
     else if (!isCte) throw this.#missingTable(node);

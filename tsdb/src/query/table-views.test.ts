@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Snapshot } from '../delta/snapshot.js';
-import { sqlColumns, templateSql, viewSql } from './table-views.js';
+import { filesSql, sqlColumns, templateSql, viewSql } from './table-views.js';
 
 const snapshot: Snapshot = {
   name: { database: 'main', table: 'environment' },
@@ -13,10 +13,17 @@ const snapshot: Snapshot = {
 
 test('a view lists its columns with their types, over the template and the files', () => {
   assert.equal(
-    viewSql(snapshot, '/t.parquet', ["/it's.parquet"]),
+    viewSql(snapshot),
     'CREATE OR REPLACE VIEW "main"."environment" AS SELECT "time"::TIMESTAMPTZ AS "time", "device"::VARCHAR AS "device", ' +
       '"count"::BIGINT AS "count", "day"::DATE AS "day" ' +
-      "FROM read_parquet(['/t.parquet', '/it''s.parquet'], union_by_name = true, hive_partitioning = false)",
+      "FROM read_parquet(getvariable('main.environment'), union_by_name = true, hive_partitioning = false)",
+  );
+});
+
+test('its files are a variable, and nothing in a path is a pattern', () => {
+  assert.equal(
+    filesSql(snapshot, ['/t.parquet', "/it's[1].parquet"]),
+    `SET VARIABLE "main.environment" = ['/t.parquet', '/it''s[[]1].parquet']`,
   );
 });
 
@@ -35,7 +42,7 @@ test('a view of a table of aggregates merges what it would otherwise show', () =
   ] as const;
   const columns = { tags: [{ name: 'device' }, { name: 'part' }], fields };
   assert.equal(
-    viewSql({ ...snapshot, columns, aggregate: { everyMs: 10_000 } }, '/t.parquet', ['/f.parquet']),
+    viewSql({ ...snapshot, columns, aggregate: { everyMs: 10_000 } }),
     'CREATE OR REPLACE VIEW "main"."environment" AS SELECT "time", "device", ' +
       'coalesce(sum("x_count"), 0)::BIGINT AS "x_count", ' +
       'arg_min("x_first", "x_first_time"::HUGEINT * 18446744073709551616 + hash("part")) AS "x_first", ' +
@@ -43,7 +50,7 @@ test('a view of a table of aggregates merges what it would otherwise show', () =
       'SELECT "time"::TIMESTAMPTZ AS "time", "device"::VARCHAR AS "device", "part"::VARCHAR AS "part", ' +
       '"x_count"::BIGINT AS "x_count", "x_first"::BOOLEAN AS "x_first", "x_first_time"::BIGINT AS "x_first_time", ' +
       '"day"::DATE AS "day" ' +
-      "FROM read_parquet(['/t.parquet', '/f.parquet'], union_by_name = true, hive_partitioning = false)" +
+      "FROM read_parquet(getvariable('main.environment'), union_by_name = true, hive_partitioning = false)" +
       ') GROUP BY "time", "device", "day"',
   );
 });

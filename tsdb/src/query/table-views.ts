@@ -3,7 +3,9 @@
  *
  *     CREATE OR REPLACE VIEW "main"."environment" AS
  *     SELECT "time"::TIMESTAMPTZ AS "time", "device"::VARCHAR AS "device", …, "day"::DATE AS "day"
- *     FROM read_parquet(['<template>', '<file>', …], union_by_name = true, hive_partitioning = false)
+ *     FROM read_parquet(getvariable('main.environment'), union_by_name = true, hive_partitioning = false)
+ *
+ *     SET VARIABLE "main.environment" = ['<template>', '<file>', …]
  *
  * The template is an empty Parquet file with all columns of the table. It comes first, so that a column that no file has
  * is there and null, a field that is stored as a decimal is answered as the double it is (DESIGN §5.5), and a table
@@ -14,14 +16,13 @@
  *
  * In a table of aggregates the SELECT above is of partials, and `mergeSql` makes the view's rows of them.
  *
- * Making a view reads the footers of all its files, 0.1 ms each; it is made once per slot and version.
+ * A view is made once per slot and shape of its table; which files it shows is the variable's to say, query by query. The
+ * footers of these files are read when the query is prepared, 0.1 ms each, and kept by DuckDB.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DuckDBConnection } from '@duckdb/node-api';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
-import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { shownFields } from '../delta/shown-fields.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { quoteName, quotePath, quoteText, sqlType, timeSqlType } from '../delta/sql-text.js';
@@ -44,15 +45,15 @@ export function sqlColumns({ tags, fields }: TableColumns): SqlColumn[] {
   ];
 }
 
-export function viewSql(snapshot: Snapshot, templatePath: string, filePaths: readonly string[]): string {
+export function viewSql(snapshot: Snapshot): string {
   const columns = (
     snapshot.aggregate ? sqlColumns(snapshot.columns).map(asStored) : shownColumns(snapshot.columns)
   )
     .map(({ name, sql }) => `${sql} AS ${quoteName(name)}`)
     .join(', ');
   const { database, table } = snapshot.name;
-  const paths = [templatePath, ...filePaths].map(quotePath).join(', ');
-  const rows = `SELECT ${columns} FROM read_parquet([${paths}], union_by_name = true, hive_partitioning = false)`;
+  const files = `getvariable(${quoteText(formatTableName(snapshot.name))})`;
+  const rows = `SELECT ${columns} FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
   const shown = snapshot.aggregate ? mergeSql(snapshot.columns, rows) : rows;
   return `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS ${shown}`;
 }
@@ -70,6 +71,11 @@ function asStored({ name, type }: SqlColumn): ViewColumn {
 function shownColumns(columns: TableColumns): ViewColumn[] {
   const others = sqlColumns({ ...columns, fields: [] }).map(asStored);
   return [...others.slice(0, -1), ...shownFields(columns), ...others.slice(-1)];
+}
+
+/** Sets which files the view shows; the template stands first. */
+export function filesSql({ name }: Snapshot, paths: readonly string[]): string {
+  return `SET VARIABLE ${quoteName(formatTableName(name))} = [${paths.map(quotePath).join(', ')}]`;
 }
 
 export function templateSql(columns: readonly SqlColumn[], path: string): string {
@@ -93,24 +99,34 @@ export class TableViews {
     return new TableViews(folder);
   }
 
-  /** Lets the slot's view show that snapshot, whose files lie at `paths` (by `DataFile.path`). */
-  async show(slot: QuerySlot, snapshot: Snapshot, paths: ReadonlyMap<string, string>): Promise<void> {
-    const { database } = snapshot.name;
-    const name = formatTableName(snapshot.name);
-    if (slot.views.get(name) === snapshot) return;
-    const templatePath = await this.#template(slot.connection, sqlColumns(snapshot.columns));
-    if (database !== defaultDatabase)
-      await slot.connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(database)}`);
-    await slot.connection.run(viewSql(snapshot, templatePath, [...paths.values()]));
-    slot.views.set(name, snapshot);
+  /**
+   * Lets the slot's view of a table show these files.
+   * @returns what must be run before the query, empty where nothing has changed
+   */
+  async show(
+    slot: QuerySlot,
+    snapshot: Snapshot,
+    filePaths: readonly string[],
+    run: (sql: string) => Promise<unknown>,
+  ): Promise<string> {
+    const label = formatTableName(snapshot.name);
+    const templatePath = await this.#template(sqlColumns(snapshot.columns), run);
+    const next = { sql: viewSql(snapshot), filesSql: filesSql(snapshot, [templatePath, ...filePaths]) };
+    const shown = slot.views.get(label);
+    slot.views.set(label, next);
+    if (shown?.sql === next.sql) return shown.filesSql === next.filesSql ? '' : next.filesSql;
+    await run(next.filesSql);
+    await run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(snapshot.name.database)}`);
+    await run(next.sql);
+    return '';
   }
 
-  async #template(connection: DuckDBConnection, columns: readonly SqlColumn[]): Promise<string> {
+  async #template(columns: readonly SqlColumn[], run: (sql: string) => Promise<unknown>): Promise<string> {
     const hash = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 32);
     const path = join(this.#folder, `${hash}.parquet`);
     let template = this.#templates.get(path);
     if (template === undefined) {
-      template = connection.run(templateSql(columns, path)).then(() => undefined);
+      template = run(templateSql(columns, path)).then(() => undefined);
       this.#templates.set(path, template);
       // A disk that was full is not full for ever.
       template.catch(() => this.#templates.delete(path));

@@ -1,0 +1,158 @@
+/**
+ * What is known of a text of SQL before it runs: that the guard lets it pass, which tables it reads, and what it demands of
+ * their rows. Known texts are not parsed again: dashboards send few texts, again and again.
+ *
+ * What is known holds as long as the tables have the names and columns they had. Bound: `statementsMax` texts, and
+ * `textBytesMax` of them; the longest unused go first.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
+import type { Snapshot } from '../delta/snapshot.js';
+import type { Condition } from './condition.js';
+import { findReads } from './find-reads.js';
+import { findTableOf, tableLabel } from './find-table.js';
+import { mergedTags } from './merge-partials.js';
+import { serializeSql } from './serialize-sql.js';
+import { guardSql } from './sql-guard.js';
+import { isNode, walkNodes, type SqlNode } from './sql-tree.js';
+
+export interface StatementTable {
+  readonly snapshot: Snapshot;
+  /** Of each place where it is named. */
+  readonly conditions: readonly Condition[];
+}
+
+export interface Statement {
+  /** `1`, `2`, … for `?` and `$1`; names for `$name`. */
+  readonly parameterNames: readonly string[];
+  readonly tables: readonly StatementTable[];
+  /** Whether the same tables and parameters give the same answer. */
+  readonly isRepeatable: boolean;
+}
+
+interface Known {
+  readonly schema: string;
+  readonly parameterNames: readonly string[];
+  readonly isRepeatable: boolean;
+  readonly conditions: ReadonlyMap<string, readonly Condition[]>;
+}
+
+const statementsMax = 1_000;
+const textBytesMax = 4e6;
+
+export class Statements {
+  /** By text, longest unused first. */
+  readonly #known = new Map<string, Known>();
+  #textBytes = 0;
+
+  /**
+   * @param call how DuckDB is called where that is needed
+   * @throws Failure whatever the guard refuses
+   */
+  async read(
+    sql: string,
+    database: string,
+    snapshots: readonly Snapshot[],
+    connection: DuckDBConnection,
+    call: <T>(work: () => Promise<T>) => Promise<T>,
+  ): Promise<Statement> {
+    const key = `${database} ${sql}`;
+    const schema = schemaOf(snapshots);
+    let known = this.#known.get(key);
+    if (known?.schema !== schema) {
+      const serialized = await call(() => serializeSql(connection, sql));
+      const { parameterNames, tables } = guardSql(sql, serialized, snapshots, database);
+      const root = serialized.statements?.[0]?.node;
+      const conditions = conditionsOf(root, tables, snapshots, database);
+      known = { schema, parameterNames, conditions, isRepeatable: isRepeatable(root) };
+    }
+    this.#keep(key, known);
+    const { parameterNames, conditions, isRepeatable: repeatable } = known;
+    return { parameterNames, tables: withSnapshots(conditions, snapshots), isRepeatable: repeatable };
+  }
+
+  #keep(key: string, known: Known): void {
+    if (!this.#known.delete(key)) this.#textBytes += key.length;
+    this.#known.set(key, known);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= statementsMax && this.#textBytes <= textBytesMax) return;
+      this.#known.delete(oldest);
+      this.#textBytes -= oldest.length;
+    }
+  }
+}
+
+/** Found once per state of the catalog. */
+const schemas = new WeakMap<readonly Snapshot[], string>();
+
+function schemaOf(snapshots: readonly Snapshot[]): string {
+  let schema = schemas.get(snapshots);
+  if (schema === undefined) {
+    schema = JSON.stringify(snapshots.map(({ name, columns, aggregate }) => [name, columns, aggregate]));
+    schemas.set(snapshots, schema);
+  }
+  return schema;
+}
+
+function conditionsOf(
+  root: unknown,
+  tables: readonly Snapshot[],
+  snapshots: readonly Snapshot[],
+  database: string,
+): Map<string, readonly Condition[]> {
+  const reads = isNode(root)
+    ? findReads(root, (node: SqlNode) => findTableOf(node, snapshots, database), shownTypes)
+    : [];
+  return new Map(
+    tables.map((table) => [
+      tableLabel(table),
+      reads.filter((read) => read.table === table).map(({ condition }) => condition),
+    ]),
+  );
+}
+
+/** A table that the guard lets pass and that no read names is read whole: `planFiles` wants a condition. */
+function withSnapshots(
+  conditions: ReadonlyMap<string, readonly Condition[]>,
+  snapshots: readonly Snapshot[],
+): StatementTable[] {
+  return snapshots.flatMap((snapshot) => {
+    const found = conditions.get(tableLabel(snapshot));
+    if (found === undefined) return [];
+    return [{ snapshot, conditions: found.length > 0 ? found : [{ kind: 'any' as const }] }];
+  });
+}
+
+/** Types that matter where columns are compared. What is shown of fields may be otherwise; nothing is decided by them. */
+export function shownTypes({ columns }: Snapshot): ReadonlyMap<string, string> {
+  return new Map([
+    ...columns.fields.map(({ name }): [string, string] => [name, '']),
+    ...columns.tags.map(({ name }): [string, string] => [name, 'tag']),
+    [timeColumnName, 'time'],
+    [dayColumnName, 'day'],
+  ]);
+}
+
+/** Tags by which files can be passed over. */
+export function prunableTags(columns: TableColumns): ReadonlySet<string> {
+  return new Set(mergedTags(columns).map(({ name }) => name));
+}
+
+const changingFunctions = new Set(
+  `now current_localtime current_localtimestamp get_current_time get_current_timestamp today transaction_timestamp age ago
+  random gen_random_uuid uuid uuidv4 uuidv7 reservoir_quantile current_date current_timestamp current_time localtime
+  localtimestamp`
+    .trim()
+    .split(/\s+/),
+);
+
+function isRepeatable(root: unknown): boolean {
+  let repeatable = true;
+  walkNodes(root, (node) => {
+    const names = [node['function_name'], ...((node['column_names'] as unknown[] | undefined) ?? [])];
+    if (names.some((name) => changingFunctions.has(String(name).toLowerCase()))) repeatable = false;
+    if (node['sample']) repeatable = false;
+    return repeatable;
+  });
+  return repeatable;
+}
