@@ -7,6 +7,15 @@ export interface AggregateConfig {
   readonly everyMs: number;
   /** How long after its end a window is written. */
   readonly latenessMs: number;
+  /** Absent: no sketches are made. */
+  readonly quantiles?: QuantileConfig | undefined;
+}
+
+export interface QuantileConfig {
+  /** What queries show; a sketch has all of them. */
+  readonly shown: readonly number[];
+  /** Columns that have a sketch; undefined: all of numbers. */
+  readonly fields: ReadonlySet<string> | undefined;
 }
 
 export const rawChoices = ['ship', 'drop'] as const;

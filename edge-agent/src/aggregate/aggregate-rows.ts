@@ -13,6 +13,8 @@ import type { FieldType } from '@varve/common/contract/columns.js';
 import { ColumnBuffer } from '../batch/column-buffer.js';
 import type { BatchColumns, NamedColumn } from '../batch/table-batch.js';
 import { isValid, planRowOrder } from '../encode/sort-rows.js';
+import type { QuantileConfig } from './aggregate-config.js';
+import { Sketch } from './sketch.js';
 
 /** Rows of one series and window: a stretch of the sorted order. */
 interface Group {
@@ -22,7 +24,12 @@ interface Group {
 }
 
 /** `part` is the same for all rows: what tells these partials from others of the same windows. */
-export function aggregateRows(rows: BatchColumns, everyUs: number, part: string): BatchColumns {
+export function aggregateRows(
+  rows: BatchColumns,
+  everyUs: number,
+  part: string,
+  quantiles?: Pick<QuantileConfig, 'fields'>,
+): BatchColumns {
   const order = planRowOrder(rows);
   const groups = findGroups(rows, order, everyUs);
   const timeUs = Float64Array.from(groups, ({ startUs }) => startUs);
@@ -31,7 +38,9 @@ export function aggregateRows(rows: BatchColumns, everyUs: number, part: string)
     rowCount: groups.length,
     timeUs,
     tags: [...tags, constantTag(partColumnName, part, groups.length)].sort(byName),
-    fields: rows.fields.flatMap((field) => aggregateField(field, rows.timeUs, order, groups)).sort(byName),
+    fields: rows.fields
+      .flatMap((field) => aggregateField(field, rows.timeUs, order, groups, isSketched(field, quantiles)))
+      .sort(byName),
     originalNames: {},
     ...(rows.decimals && { decimals: decimalsOfPartials(rows.decimals) }),
   };
@@ -88,13 +97,21 @@ function constantTag(name: string, text: string, rowCount: number): NamedColumn 
   return { name, ...column.finish(rowCount) };
 }
 
+function isSketched(
+  { name, type }: NamedColumn,
+  quantiles: Pick<QuantileConfig, 'fields'> | undefined,
+): boolean {
+  return quantiles !== undefined && isNumeric(type) && quantiles.fields?.has(name) !== false;
+}
+
 function aggregateField(
   field: NamedColumn,
   timeUs: Float64Array,
   order: Uint32Array,
   groups: readonly Group[],
+  hasSketch: boolean,
 ): NamedColumn[] {
-  const partial = new Partials(field);
+  const partial = new Partials(field, hasSketch);
   for (const [index, { begin, end }] of groups.entries()) {
     for (let place = begin; place < end; place++) {
       const row = order[place] ?? 0;
@@ -137,14 +154,18 @@ class Partials {
   #last = 0;
   #firstUs = 0;
   #lastUs = 0;
+  readonly #hasSketch: boolean;
+  #sketch: Sketch | undefined;
 
-  constructor(field: NamedColumn) {
+  constructor(field: NamedColumn, hasSketch: boolean) {
     this.#field = field;
+    this.#hasSketch = hasSketch;
     const likeField = () => new ColumnBuffer(field.type);
     this.#columns = {
       ...{ count: new ColumnBuffer('long'), sum: new ColumnBuffer('double') },
       ...{ min: likeField(), max: likeField(), first: likeField(), last: likeField() },
       ...{ first_time: new ColumnBuffer('long'), last_time: new ColumnBuffer('long') },
+      sketch: new ColumnBuffer('string'),
     };
   }
 
@@ -161,12 +182,13 @@ class Partials {
     this.#sum = sum;
     if (value < this.#min) this.#min = value;
     if (value > this.#max) this.#max = value;
+    if (this.#hasSketch) (this.#sketch ??= new Sketch()).add(value);
   }
 
   /** The window's row is complete; a window without values of the field has none of its columns. */
   close(row: number): void {
     if (this.#count === 0) return;
-    const { count, sum, min, max, first, last, first_time, last_time } = this.#columns;
+    const { count, sum, min, max, first, last, first_time, last_time, sketch } = this.#columns;
     count.set(row, this.#count);
     sum.set(row, this.#sum + this.#lost);
     min.set(row, this.#min);
@@ -175,13 +197,16 @@ class Partials {
     last.set(row, this.#shown(this.#last));
     first_time.set(row, this.#firstUs);
     last_time.set(row, this.#lastUs);
+    if (this.#sketch) sketch.set(row, this.#sketch.toText());
+    this.#sketch = undefined;
     this.#count = this.#sum = this.#lost = 0;
     this.#min = Infinity;
     this.#max = -Infinity;
   }
 
   finish(rowCount: number): NamedColumn[] {
-    return functionsOf(this.#field.type).map((wanted) => ({
+    const wantedSketch: readonly AggregateFunction[] = this.#hasSketch ? ['sketch'] : [];
+    return [...functionsOf(this.#field.type), ...wantedSketch].map((wanted) => ({
       name: aggregateColumnName(this.#field.name, wanted),
       ...this.#columns[wanted].finish(rowCount),
     }));
@@ -195,7 +220,11 @@ class Partials {
 
 function functionsOf(type: FieldType): readonly AggregateFunction[] {
   const all: readonly AggregateFunction[] = ['count', 'first', 'last', 'first_time', 'last_time'];
-  return type === 'double' || type === 'long' ? [...all, 'sum', 'min', 'max'] : all;
+  return isNumeric(type) ? [...all, 'sum', 'min', 'max'] : all;
+}
+
+function isNumeric(type: FieldType): boolean {
+  return type === 'double' || type === 'long';
 }
 
 function byName(a: NamedColumn, b: NamedColumn): number {

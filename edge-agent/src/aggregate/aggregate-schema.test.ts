@@ -10,10 +10,21 @@ test('a width names its table, unless it is told otherwise', () =>
     { table: 'minutes', everyMs: 60_000, latenessMs: 60_000 },
   ]));
 
+test('quantiles are sorted, and fields are named by their columns', () =>
+  assert.deepEqual(
+    read([{ every: '1h', quantiles: [0.99, 0.5, 0.5], quantile_fields: ['data.Temp'] }])[0]?.quantiles,
+    {
+      shown: [0.5, 0.99],
+      fields: new Set(['data_temp']),
+    },
+  ));
+
 const wrong: [what: string, raw: unknown, message: RegExp][] = [
   ['a width', [{ every: 'ten' }], /is no width of windows: write one such as 10s, 1m or 1h/],
   ['a width below a second', [{ every: '10ms' }], /is no width of windows/],
   ['a table', [{ every: '10s', table: 'A b' }], /is not a table name/],
+  ['a quantile in percent', [{ every: '10s', quantiles: [99] }], /list numbers between 0 and 1, such as/],
+  ['no quantile', [{ every: '10s', quantiles: [] }], /list at least one, such as/],
   ['what is no list', { every: '10s' }, /list the windows, such as/],
 ];
 for (const [what, raw, message] of wrong)

@@ -1,7 +1,9 @@
 /** How `aggregate:` and `raw:` of a stream are written. */
 import { z } from 'zod';
 import { durationMs, parseDurationMs } from '@varve/common/config/units.js';
+import { quantilesMax, sortQuantiles } from '@varve/common/contract/aggregate.js';
 import { isIdentifier } from '@varve/common/contract/names.js';
+import { columnNameOf } from '../decode/stream-config.js';
 import { rawChoices, type AggregateConfig } from './aggregate-config.js';
 
 /** Long enough for a device that buffers its readings for some seconds. */
@@ -18,6 +20,14 @@ const everySchema = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const expectedQuantiles = 'list numbers between 0 and 1, such as [0.5, 0.95, 0.99]';
+const quantilesSchema = z
+  .array(z.number({ error: expectedQuantiles }).gt(0, expectedQuantiles).lt(1, expectedQuantiles), {
+    error: expectedQuantiles,
+  })
+  .min(1, 'list at least one, such as [0.5], or leave `quantiles` out')
+  .max(quantilesMax, `list at most ${quantilesMax}`);
+
 const aggregateSchema = z.strictObject({
   every: everySchema,
   table: z
@@ -25,6 +35,14 @@ const aggregateSchema = z.strictObject({
     .refine(isIdentifier, 'is not a table name: use a-z, 0-9 and _, not starting with a digit')
     .optional(),
   lateness: durationMs({ minMs: 0, maxMs: 86_400_000 }).default(latenessDefaultMs),
+  quantiles: quantilesSchema.optional(),
+  quantile_fields: z
+    .array(z.string({ error: 'write the name of a field' }), {
+      error: 'list fields, such as [temperature]; absent: all that are numbers',
+    })
+    .min(1, 'list at least one field, or leave `quantile_fields` out')
+    .max(1_000, 'list at most 1000')
+    .optional(),
 });
 
 export const aggregatesSchema = z
@@ -41,9 +59,15 @@ export function readAggregates(
   stream: string,
   raw: readonly z.infer<typeof aggregateSchema>[],
 ): AggregateConfig[] {
-  return raw.map(({ every, table, lateness }) => ({
+  return raw.map(({ every, table, lateness, quantiles, quantile_fields }) => ({
     table: table ?? `${stream}_${every.text}`,
     everyMs: every.everyMs,
     latenessMs: lateness,
+    ...(quantiles && {
+      quantiles: {
+        shown: sortQuantiles(quantiles),
+        fields: quantile_fields && new Set(quantile_fields.map(columnNameOf)),
+      },
+    }),
   }));
 }

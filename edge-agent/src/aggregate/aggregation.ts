@@ -124,7 +124,7 @@ export class Aggregation {
       const columns = columnsOf(window, stream);
       if (!columns) return [];
       return stream.aggregates.map((aggregate) => {
-        const partials = cook(recipe, aggregate, stream.declaredTypes, [], { ...range, columns });
+        const partials = cook(recipe, { ...stream, aggregate }, [], { ...range, columns });
         return outputOf(stream, { aggregate, columns: partials, recipe });
       });
     });
@@ -158,7 +158,7 @@ function aggregatorOf(stream: AggregatedStream, { closedMs }: AggregateState): S
     const ms = closedMs.get(tableKey(stream, table));
     return ms === undefined ? [] : [[table, ms]];
   });
-  return new StreamAggregator(stream.aggregates, stream.declaredTypes, new Map(known));
+  return new StreamAggregator(stream.aggregates, { declaredTypes: stream.declaredTypes }, new Map(known));
 }
 
 function columnsOf(
@@ -173,7 +173,11 @@ function outputOf(
   { database }: AggregatedStream,
   { aggregate, columns, recipe }: AggregateBatch,
 ): AggregateOutput {
-  return { database, table: aggregate.table, columns, facts: { everyMs: aggregate.everyMs }, recipe };
+  return { database, table: aggregate.table, columns, facts: factsOf(aggregate), recipe };
+}
+
+function factsOf({ everyMs, quantiles }: AggregateConfig): AggregateFacts {
+  return { everyMs, ...(quantiles && { quantiles: quantiles.shown }) };
 }
 
 function stateOf(plans: readonly { stream: AggregatedStream; plan: AggregatePlan }[]): AggregateState {
@@ -204,8 +208,9 @@ export async function remakePartials(
     const open = [];
     for (const range of recipe.openRanges) open.push((await read(stream, range)) ?? []);
     const window = recipe.window ? await read(stream, recipe.window) : undefined;
-    const columns = cook(recipe, aggregate, stream.declaredTypes, open.flat(), window);
-    return { columns, facts: { everyMs: aggregate.everyMs } };
+    const { declaredTypes } = stream;
+    const columns = cook(recipe, { aggregate, declaredTypes }, open.flat(), window);
+    return { columns, facts: factsOf(aggregate) };
   }
   return undefined;
 }

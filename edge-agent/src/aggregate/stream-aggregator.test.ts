@@ -57,6 +57,9 @@ function mergeCell(row: Record<string, unknown>, partial: Row, name: string, val
   const before = row[name];
   const { field } = column;
   switch (column.function) {
+    case 'sketch':
+      row[name] = joinSketches(before, value);
+      return;
     case 'count':
     case 'sum':
       row[name] = Number(before ?? 0) + Number(value);
@@ -80,6 +83,20 @@ function mergeCell(row: Record<string, unknown>, partial: Row, name: string, val
     case 'first_time':
     case 'last_time':
   }
+}
+
+/** As values, each as often as it is there. */
+function joinSketches(...texts: readonly unknown[]): string {
+  const bins = texts.flatMap((text) => (typeof text === 'string' ? text.split(' ') : []));
+  const counts = new Map<number, number>();
+  for (const bin of bins) {
+    const [value = 0, count = 0] = bin.split(':').map(Number);
+    counts.set(value, (counts.get(value) ?? 0) + count);
+  }
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map((bin) => bin.join(':'))
+    .join(' ');
 }
 
 const reading = (device: string, timeMs: number, value?: number, state?: string): Reading => ({
@@ -123,7 +140,10 @@ test('what additions round off is not lost', () => {
 });
 
 const tenSeconds: AggregateConfig = { table: 'ten', everyMs: 10_000, latenessMs: 2_000 };
-const minutes: AggregateConfig = { table: 'minute', everyMs: 60_000, latenessMs: 0 };
+const quantiles = { shown: [0.5], fields: undefined };
+const minutes: AggregateConfig = { table: 'minute', everyMs: 60_000, latenessMs: 0, quantiles };
+
+const kitchen = { declaredTypes: new Map() };
 
 interface Step {
   readonly readings: readonly Reading[];
@@ -140,7 +160,7 @@ function live(steps: readonly Step[]): Map<string, Row[]> {
   let closedMs: ReadonlyMap<string, number> = new Map();
   let openRanges: readonly { firstSeq: number; endSeq: number }[] = [];
   const start = () => {
-    const aggregator = new StreamAggregator([tenSeconds, minutes], new Map(), closedMs);
+    const aggregator = new StreamAggregator([tenSeconds, minutes], kitchen, closedMs);
     for (const { firstSeq, endSeq } of openRanges)
       aggregator.restore({ firstSeq, endSeq, columns: columnsOf(log.slice(firstSeq, endSeq)) });
     return aggregator;
@@ -196,8 +216,8 @@ test('1,000 schedules of arrival, killed anywhere: merged partials are the aggre
       const end: Step = { readings: [], nowMs: 1e9, isOverfull: false, killed: undefined };
       const written = live([...distinct, end]);
       const all = columnsOf(distinct.flatMap(({ readings }) => readings));
-      for (const { table, everyMs } of [tenSeconds, minutes]) {
-        const expected = mergePartials(rowsOf(aggregateRows(all, everyMs * 1_000, 'all')));
+      for (const { table, everyMs, quantiles: wanted } of [tenSeconds, minutes]) {
+        const expected = mergePartials(rowsOf(aggregateRows(all, everyMs * 1_000, 'all', wanted)));
         assert.deepEqual(mergePartials(written.get(table) ?? []), expected);
         const identities = (written.get(table) ?? []).map(({ device, time, part }) =>
           [device, time, part].join(),

@@ -42,7 +42,7 @@ export interface PlanRequest {
 
 export class StreamAggregator {
   readonly #aggregates: readonly AggregateConfig[];
-  readonly #declaredTypes: ReadonlyMap<string, FieldType>;
+  readonly #kitchen: Omit<Kitchen, 'aggregate'>;
   #closedMs: ReadonlyMap<string, number>;
   #open: readonly OpenBatch[] = [];
   #nextDueMs: number | undefined;
@@ -50,11 +50,11 @@ export class StreamAggregator {
   /** `closedMs` as the log remembers it. */
   constructor(
     aggregates: readonly AggregateConfig[],
-    declaredTypes: ReadonlyMap<string, FieldType>,
+    kitchen: Omit<Kitchen, 'aggregate'>,
     closedMs: ReadonlyMap<string, number>,
   ) {
     this.#aggregates = aggregates;
-    this.#declaredTypes = declaredTypes;
+    this.#kitchen = kitchen;
     this.#closedMs = closedMs;
   }
 
@@ -84,7 +84,7 @@ export class StreamAggregator {
     const isForced = closings.some(({ closing }) => closing.isForced);
     const batches = closings.flatMap(({ aggregate, closing }) => {
       const recipe = this.#planRecipe(aggregate, { ...closing, isForced }, rows, part);
-      const columns = cook(recipe, aggregate, this.#declaredTypes, this.#open, rows);
+      const columns = cook(recipe, { ...this.#kitchen, aggregate }, this.#open, rows);
       return columns.rowCount > 0 ? [{ aggregate, columns, recipe }] : [];
     });
     const all = rows ? [...this.#open, rows] : this.#open;
@@ -152,11 +152,16 @@ function openFromUs(closedMs: number | undefined, everyMs: number): number {
   return closedMs === undefined ? -Infinity : windowStartUs(closedMs * 1_000, everyMs * 1_000);
 }
 
+/** What partials of one table are like. */
+export interface Kitchen {
+  readonly aggregate: Pick<AggregateConfig, 'everyMs' | 'quantiles'>;
+  readonly declaredTypes: ReadonlyMap<string, FieldType>;
+}
+
 /** The partials of a recipe, from the rows of its messages: the same ones, whenever it is made. */
 export function cook(
   { part, fromUs, belowUs }: AggregateRecipe,
-  { everyMs }: Pick<AggregateConfig, 'everyMs'>,
-  declaredTypes: ReadonlyMap<string, FieldType>,
+  { aggregate: { everyMs, quantiles }, declaredTypes }: Kitchen,
   open: readonly OpenBatch[],
   window: OpenBatch | undefined,
 ): BatchColumns {
@@ -167,7 +172,7 @@ export function cook(
     selected.filter((some) => some.rows.length > 0),
     declaredTypes,
   );
-  return aggregateRows(rows, everyMs * 1_000, part);
+  return aggregateRows(rows, everyMs * 1_000, part, quantiles);
 }
 
 function bytesOf({ rowCount, tags, fields }: BatchColumns): number {

@@ -1,6 +1,7 @@
 /**
  * Tables as `/api/v1/tables` shows them: with the columns that a query sees.
  */
+import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import { dayColumnName, timeColumnName, type FieldType, type Tag } from '@varve/common/contract/columns.js';
 import { shownFields } from '../delta/shown-fields.js';
 import type { Snapshot } from '../delta/snapshot.js';
@@ -20,7 +21,7 @@ export interface TableDescription {
   readonly min_time: string | null;
   readonly max_time: string | null;
   /** Of a table of aggregates: the width of its windows. */
-  readonly aggregate?: { readonly every_ms: number };
+  readonly aggregate?: { readonly every_ms: number; readonly quantiles?: readonly number[] };
   readonly columns: readonly ColumnDescription[];
 }
 
@@ -59,11 +60,15 @@ export function describeTable({ name, version, columns, aggregate, files }: Snap
     files: files.size,
     min_time: formatTime(minTimeUs),
     max_time: formatTime(maxTimeUs),
-    ...(aggregate && { aggregate: { every_ms: aggregate.everyMs } }),
+    ...(aggregate && { aggregate: describeAggregate(aggregate) }),
     columns: aggregate
-      ? describeColumns(mergedTags(columns), mergedColumns(columns))
+      ? describeColumns(mergedTags(columns), mergedColumns(columns, aggregate))
       : describeColumns(columns.tags, shownFields(columns)),
   };
+}
+
+function describeAggregate({ everyMs, quantiles }: AggregateFacts): TableDescription['aggregate'] {
+  return { every_ms: everyMs, ...(quantiles && { quantiles }) };
 }
 
 interface ShownField extends Tag {

@@ -183,6 +183,25 @@ describe('a shipment with nothing in it, in place of one that was lost, decides 
     });
 });
 
+const sketched = { ...types, v_sketch: 'string' } as const;
+
+test('a table that gets sketches shows the quantiles of all its shipments', async () => {
+  const ingester = await lake.openIngester();
+  await lake.ship(partials(1));
+  await lake.runClean(ingester);
+  for (const [seq, quantiles] of [
+    [2, [0.5]],
+    [3, [0.99]],
+    [4, [0.5]],
+  ] as const) {
+    const rows = [rowOf(`p${seq}`, seq, { v_sketch: `${seq}:1` })];
+    await lake.ship(partials(seq, { types: sketched, rows, aggregate: { ...aggregate, quantiles } }));
+    await lake.runClean(ingester);
+  }
+  assert.deepEqual(await reasons(), []);
+  assert.deepEqual((await lake.snapshot()).aggregate, { ...aggregate, quantiles: [0.5, 0.99] });
+});
+
 describe('aggregates that break the contract go into quarantine', () => {
   const without = (name: string) =>
     Object.fromEntries(Object.entries(types).filter(([each]) => each !== name));
@@ -233,6 +252,26 @@ describe('aggregates that break the contract go into quarantine', () => {
       'a sum of texts',
       { types: { ...typesOf('v', 'string'), v_sum: 'double' } },
       'column "v_sum" of a field of type string has type double, it should not be there',
+    ],
+    [
+      'a sketch of texts',
+      { types: { ...typesOf('v', 'string'), v_sketch: 'string' } },
+      'column "v_sketch" of a field of type string has type string, it should not be there',
+    ],
+    [
+      'a sketch that is none',
+      { types: sketched, rows: [rowOf('p', 1, { v_sketch: '1;1' })] },
+      '1 rows have a sketch that is none, or not of the values they count',
+    ],
+    [
+      'a sketch with numbers that are none',
+      { types: sketched, rows: [rowOf('p', 1, { v_sketch: '1.2.3:1' })] },
+      '1 rows have a sketch that is none, or not of the values they count',
+    ],
+    [
+      'a sketch of other values',
+      { types: sketched, rows: [rowOf('p', 1, { v_sketch: '1:1 2:1' })] },
+      '1 rows have a sketch that is none, or not of the values they count',
     ],
     ['a row without a part', { rows: [rowOf(null, 1)] }, '1 rows have no part'],
     [

@@ -4,12 +4,14 @@
  *
  * 1. A table holds rows, or partials of windows of one width, for ever: its first shipment with anything in it decides.
  *    A shipment with no rows and no columns, as agents send one in place of what they lost, decides nothing.
- * 2. Partials have the tag `part`, and of each field all the columns that its type has, and no others.
- * 3. Each row has a part and begins at a window's start, and its first and last times lie in that window.
+ * 2. Partials have the tag `part`, and of each field all the columns that its type has, and no others; a sketch may be absent.
+ * 3. Each row has a part and begins at a window's start, and its first and last times lie in that window. A sketch reads like
+ *    one, and holds as many values as are counted.
  */
 import {
   aggregateColumnName,
   aggregateFunctions,
+  joinAggregateFacts,
   parseAggregateColumn,
   partColumnName,
   type AggregateFacts,
@@ -47,6 +49,13 @@ export function requireKind(table: RowKind, shipment: RowKind): void {
   reject(`the shipment has ${describeKind(shipment)}, its table has ${describeKind(table)}`);
 }
 
+/** They fit together (`requireKind`). */
+export function joinKinds(table: RowKind, shipment: RowKind): RowKind {
+  if (table === undefined || table === 'rows' || shipment === undefined || shipment === 'rows')
+    return table ?? shipment;
+  return joinAggregateFacts(table, shipment);
+}
+
 function describeKind(kind: AggregateFacts | 'rows'): string {
   return kind === 'rows' ? 'rows that are no aggregates' : `aggregates of every ${kind.everyMs} ms`;
 }
@@ -73,7 +82,8 @@ function checkField({ name, columns }: AggregateField): void {
   if (type === undefined) return reject(`there is no column "${aggregateColumnName(name, 'first')}"`);
   for (const wanted of aggregateFunctions) {
     const [column, expected] = [columns.get(wanted)?.type, expectedType(wanted, type)];
-    if (column !== expected)
+    const isLeftOut = wanted === 'sketch' && column === undefined;
+    if (column !== expected && !isLeftOut)
       reject(
         `column "${aggregateColumnName(name, wanted)}" of a field of type ${type} ` +
           `${column ? `has type ${column}` : 'is not there'}, it should ${expected ? `have type ${expected}` : 'not be there'}`,
@@ -91,6 +101,8 @@ function expectedType(wanted: AggregateFunction, type: FieldType): FieldType | u
       return 'long';
     case 'sum':
       return isNumber ? 'double' : undefined;
+    case 'sketch':
+      return isNumber ? 'string' : undefined;
     case 'min':
     case 'max':
       return isNumber ? type : undefined;
@@ -105,6 +117,7 @@ export interface PartialFaults {
   readonly withoutPart: number;
   readonly besideWindows: number;
   readonly timesOutside: number;
+  readonly brokenSketches: number;
 }
 
 export function checkPartials(faults: PartialFaults): void {
@@ -112,6 +125,8 @@ export function checkPartials(faults: PartialFaults): void {
   if (faults.besideWindows > 0) reject(`${faults.besideWindows} rows do not begin where a window does`);
   if (faults.timesOutside > 0)
     reject(`${faults.timesOutside} rows have first or last times outside their windows`);
+  if (faults.brokenSketches > 0)
+    reject(`${faults.brokenSketches} rows have a sketch that is none, or not of the values they count`);
 }
 
 function reject(reason: string): never {

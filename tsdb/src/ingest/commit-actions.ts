@@ -26,7 +26,7 @@ export interface CommitContent {
   readonly name: TableName;
   /** Undefined when the commit creates the table. */
   readonly state: TableState | undefined;
-  /** Given when the table does not have them yet. */
+  /** Given when the table does not have them yet, or is to show other quantiles. */
   readonly newColumns: TableColumns | undefined;
   /** Of a table of aggregates. */
   readonly aggregate: AggregateFacts | undefined;

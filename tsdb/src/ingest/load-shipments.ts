@@ -13,7 +13,7 @@ import { Failure, isFailure } from '@varve/common/errors.js';
 import { SqlError, type Row, type Session } from '../delta/duckdb.js';
 import { valueColumns } from '../delta/schema.js';
 import { quoteName, quotePath, sqlType, timeSqlType } from '../delta/sql-text.js';
-import { checkPartials, kindOf, requireKind, type RowKind } from './check-aggregate.js';
+import { checkPartials, joinKinds, kindOf, requireKind, type RowKind } from './check-aggregate.js';
 import {
   checkFooter,
   checkTimes,
@@ -71,7 +71,7 @@ export async function loadShipments(
       const contentKind = kindOf(content.aggregate, content.columns, content.rowCount);
       requireKind(kind, contentKind);
       await load(session, rawTables, staged.path, place, content);
-      kind ??= contentKind;
+      kind = joinKinds(kind, contentKind);
       objects.push(staged.object);
       rowCount += content.rowCount;
     } catch (error) {

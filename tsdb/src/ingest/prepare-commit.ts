@@ -42,7 +42,7 @@ export interface PreparedCommit {
   readonly rejections: readonly Rejection[];
   /** Rows of the shipments, before those that replace each other are merged. */
   readonly rowCount: number;
-  /** Given when the table does not have them yet. */
+  /** Given when the table does not have them yet, or is to show other quantiles. */
   readonly newColumns: TableColumns | undefined;
   /** Of a table of aggregates. */
   readonly aggregate: AggregateFacts | undefined;
@@ -72,9 +72,14 @@ export async function prepareCommit(session: Session, task: PreparationTask): Pr
     const day = { dataFiles, liveFiles, columns: plan.columns, incoming, localPath };
     files.push(toPreparedFile(await writeDay(session, day)));
   }
-  const newColumns = plan.hasNewColumns ? plan.columns : undefined;
+  const isChanged = plan.hasNewColumns || (state !== undefined && showsMore(state.aggregate, aggregate));
+  const newColumns = isChanged ? plan.columns : undefined;
   const { objects, rejections, rowCount } = loaded;
   return { shipments: objects, rejections, rowCount, newColumns, aggregate, files };
+}
+
+function showsMore(table: AggregateFacts | undefined, shipments: AggregateFacts | undefined): boolean {
+  return shipments?.quantiles?.length !== table?.quantiles?.length;
 }
 
 function toPreparedFile({ day, written, replaced, hasReadFiles }: DayChange): PreparedFile {

@@ -221,6 +221,42 @@ function partialsOfX(...values: readonly Values[]): PartialRow[] {
   return values.map((value, index) => ({ time: originUs, device: 'dev1', part: `p${index}`, ...value }));
 }
 
+describe('quantiles', () => {
+  const sketchOf = (text: string | undefined, count: number, min: number, max: number) => ({
+    ...{ x_count: count, x_min: min, x_max: max, x_sum: 0 },
+    ...(text !== undefined && { x_sketch: text }),
+  });
+  const shown = async (...values: readonly Values[]) => {
+    const types = { ...partialTypes, x_sketch: 'string' } as const;
+    const file = selectOf(partialsOfX(...values), { device: 'string', part: 'string', ...types });
+    const aggregate = { everyMs: 10_000, quantiles: [0.5, 0.9] };
+    await fixture.put({
+      table: 'windows',
+      tags: ['device', 'part'],
+      fields: types,
+      aggregate,
+      files: [file],
+    });
+    return await ask('SELECT x_p50, x_p90, length(x_sketch) FROM windows');
+  };
+
+  test('are found in the sketches of all partials together', async () => {
+    const { rows } = await shown(
+      sketchOf('-2.9844:1 10.1:4', 5, -3, 10.1),
+      sketchOf('0:1 20.165:2 10.1:2', 5, 0, 20.2),
+    );
+    assert.deepEqual(rows, [[10.1, 20.165, 36]]);
+  });
+  test('are never beyond the smallest and greatest value', async () =>
+    assert.deepEqual((await shown(sketchOf('20.165:3', 3, 20, 20))).rows, [[20, 20, 8]]));
+  test('are null where a part of the window has no sketch, or there is no value', async () => {
+    assert.deepEqual((await shown(sketchOf('5:1', 1, 5, 5), sketchOf(undefined, 1, 9, 9))).rows, [
+      [null, null, 3],
+    ]);
+    assert.deepEqual((await shown({ s_count: 1, s_first: 'on' })).rows, [[null, null, null]]);
+  });
+});
+
 describe('partials that say little', () => {
   test('a window in which a field has no value counts none of it', async () => {
     await putWindows([partialsOfX({ s_first: 'on', s_count: 1 }, { x_count: 0 })]);

@@ -12,10 +12,19 @@
  * 3. Time and hash are one integer. A pair of time and part would order ties by name, but its states cannot be spilled:
  *    5 million windows within 300 MB then fail, and 1 million take twice as long.
  *
+ * 4. Sketches are merged by writing one behind the other. A quantile is then found in the group's text alone: its bins, sorted
+ *    by value and counted up until enough are below. It is null where a part of the window has no sketch, and never
+ *    beyond the smallest and greatest value.
+ *
  * The price of merging is a hash table of the windows that a query's conditions on time and tags let through, which spills
  * to disk; `count(*)` and the newest ten rows cost as much as reading these windows.
  */
-import { partColumnName, type AggregateFunction } from '@varve/common/contract/aggregate.js';
+import {
+  partColumnName,
+  quantileColumnName,
+  type AggregateFacts,
+  type AggregateFunction,
+} from '@varve/common/contract/aggregate.js';
 import {
   dayColumnName,
   timeColumnName,
@@ -48,15 +57,23 @@ const shownFunctions = [
   'last',
   'first_time',
   'last_time',
+  'sketch',
 ] as const;
 
 /** Field by field, in the order in which they are shown. */
-export function mergedColumns({ fields }: TableColumns): MergedColumn[] {
-  return aggregateFields(fields).flatMap((field) =>
-    shownFunctions.flatMap(
+export function mergedColumns(
+  { tags, fields }: TableColumns,
+  { quantiles = [] }: Pick<AggregateFacts, 'quantiles'>,
+): MergedColumn[] {
+  const isTag = (name: string) => tags.some((tag) => tag.name === name);
+  return aggregateFields(fields).flatMap((field) => [
+    ...shownFunctions.flatMap(
       (wanted) => (wanted === 'mean' ? meanColumn(field) : mergedColumn(field, wanted)) ?? [],
     ),
-  );
+    ...quantiles
+      .flatMap((quantile) => quantileColumn(field, quantile) ?? [])
+      .filter(({ name }) => !isTag(name)),
+  ]);
 }
 
 function meanColumn({ name, columns }: AggregateField): MergedColumn | undefined {
@@ -84,6 +101,8 @@ function mergedColumn({ columns }: AggregateField, wanted: AggregateFunction): M
       return valueAt('arg_max', column, columns.get('last_time'));
     case 'first_time':
       return { ...column, type: 'timestamp', sql: `make_timestamptz(min(${value}))` };
+    case 'sketch':
+      return { ...column, sql: `string_agg(${value}, ' ')` };
     case 'last_time':
       return { ...column, type: 'timestamp', sql: `make_timestamptz(max(${value}))` };
   }
@@ -100,10 +119,29 @@ function valueAt(
   return { ...column, sql: `${choose}(${quoteName(column.name)}, ${order})` };
 }
 
+function quantileColumn({ name, columns }: AggregateField, quantile: number): MergedColumn | undefined {
+  const names = (['sketch', 'count', 'min', 'max'] as const).map((wanted) => columns.get(wanted)?.name);
+  const [sketch, count, low, high] = names.map((column) => column && quoteName(column));
+  if (!sketch || !count || !low || !high) return undefined;
+  const hasAll = `count(${sketch}) > 0 AND coalesce(sum(${count}) FILTER (WHERE ${sketch} IS NULL), 0) = 0`;
+  const found = quantileSql(`string_agg(${sketch}, ' ')`, `sum(${count})`, quantile);
+  const sql = `CASE WHEN ${hasAll} THEN greatest(min(${low})::DOUBLE, least(max(${high})::DOUBLE, ${found})) END`;
+  return { name: quantileColumnName(name, quantile), type: 'double', sql };
+}
+
+/** Of the values in a sketch, `count` of them: the one with `quantile` of the others below it. README shows it to users. */
+function quantileSql(sketch: string, count: string, quantile: number): string {
+  const bin = `{value: try_cast(split_part(text, ':', 1) AS DOUBLE), upTo: try_cast(split_part(text, ':', 2) AS DOUBLE)}`;
+  const bins = `list_sort(list_transform(string_split(${sketch}, ' '), lambda text: ${bin}))`;
+  const rank = `${quantile} * (${count} - 1)`;
+  return `list_reduce(${bins}, lambda found, bin: CASE WHEN found.upTo > ${rank} THEN found
+    ELSE {value: bin.value, upTo: found.upTo + bin.upTo} END).value`;
+}
+
 /** @param partials a SELECT of all columns of the table */
-export function mergeSql(columns: TableColumns, partials: string): string {
+export function mergeSql(columns: TableColumns, facts: AggregateFacts, partials: string): string {
   const groups = [timeColumnName, ...mergedTags(columns).map(({ name }) => name)].map(quoteName);
   const day = quoteName(dayColumnName);
-  const merged = mergedColumns(columns).map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
+  const merged = mergedColumns(columns, facts).map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
   return `SELECT ${[...groups, ...merged, day].join(', ')} FROM (${partials}) GROUP BY ${[...groups, day].join(', ')}`;
 }

@@ -54,7 +54,7 @@ export function viewSql(snapshot: Snapshot): string {
   const { database, table } = snapshot.name;
   const files = `getvariable(${quoteText(formatTableName(snapshot.name))})`;
   const rows = `SELECT ${columns} FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
-  const shown = snapshot.aggregate ? mergeSql(snapshot.columns, rows) : rows;
+  const shown = snapshot.aggregate ? mergeSql(snapshot.columns, snapshot.aggregate, rows) : rows;
   return `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS ${shown}`;
 }
 
