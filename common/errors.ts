@@ -37,6 +37,8 @@ export const failureTable = {
   sql_not_allowed: { kind: 'rejected', status: 400 },
   table_not_found: { kind: 'rejected', status: 404 },
   route_not_found: { kind: 'rejected', status: 404 },
+  version_expired: { kind: 'rejected', status: 410 },
+  version_not_found: { kind: 'rejected', status: 404 },
   body_too_large: { kind: 'rejected', status: 413 },
   media_type_unsupported: { kind: 'rejected', status: 415 },
   memory_limit_exceeded: { kind: 'rejected', status: 422 },

@@ -5,9 +5,12 @@
  *     agents/<agent>/status.json
  *     agents/<agent>/probe/<uuid>                             as probe/<uuid>, where an agent may write
  *     tables/<database>/<table>/_delta_log/<version, 20 digits>.json
+ *     tables/<database>/<table>/_delta_log/<version, 20 digits>.checkpoint.parquet
+ *     tables/<database>/<table>/_delta_log/_last_checkpoint
  *     tables/<database>/<table>/day=YYYY-MM-DD/part-<uuid>.parquet
  *     quarantine/<the inbox key without "inbox/">            the bytes as they came
  *     quarantine/<the inbox key without "inbox/">.reason.json   why
+ *     pins/<database>/<table>/<version, 20 digits>.json      a version that is kept for good
  *     probe/<uuid>                                            written and deleted when a store is opened
  */
 import { Failure } from '../errors.js';
@@ -113,7 +116,52 @@ export function deltaCommitKey(name: TableName, version: number): string {
 
 /** The version of a commit file, or undefined for anything else below `_delta_log/`. */
 export function parseDeltaCommitVersion(key: string): number | undefined {
-  const digits = /\/_delta_log\/(\d{20})\.json$/.exec(key)?.[1];
+  const file = parseDeltaLogKey(key);
+  return file?.kind === 'commit' ? file.version : undefined;
+}
+
+export function deltaCheckpointKey(name: TableName, version: number): string {
+  return `${deltaLogPrefix(name)}${String(version).padStart(versionDigits, '0')}.checkpoint.parquet`;
+}
+
+/** A hint, replaced in place, where the newest checkpoint is. */
+export function lastCheckpointKey(name: TableName): string {
+  return `${deltaLogPrefix(name)}_last_checkpoint`;
+}
+
+/** A file of a log that belongs to one version. Other writers' checkpoints may have several parts, counted from 1. */
+export type DeltaLogFile =
+  | { readonly kind: 'commit'; readonly version: number }
+  | { readonly kind: 'checkpoint'; readonly version: number; readonly part: number; readonly parts: number }
+  /** A checkpoint of the second kind, a checksum, a summary of several commits. */
+  | { readonly kind: 'v2-checkpoint' | 'other'; readonly version: number };
+
+const checkpointPart = /^checkpoint\.(\d{10})\.(\d{10})\.parquet$/;
+
+/** Undefined for what is below `_delta_log/` and belongs to no version. */
+export function parseDeltaLogKey(key: string): DeltaLogFile | undefined {
+  const [, digits, rest = ''] = /\/_delta_log\/(\d{20})\.([^/]*)$/.exec(key) ?? [];
+  if (digits === undefined) return undefined;
+  const version = Number(digits);
+  if (rest === 'json') return { kind: 'commit', version };
+  if (rest === 'checkpoint.parquet') return { kind: 'checkpoint', version, part: 1, parts: 1 };
+  const [, part, parts] = checkpointPart.exec(rest) ?? [];
+  if (part !== undefined) return { kind: 'checkpoint', version, part: Number(part), parts: Number(parts) };
+  const isV2 = /^checkpoint\.[0-9a-f-]+\.(?:json|parquet)$/.test(rest);
+  return { kind: isV2 ? 'v2-checkpoint' : 'other', version };
+}
+
+/** Below it lie the pins of one table. */
+export function pinsPrefix({ database, table }: TableName): string {
+  return `pins/${requireIdentifier('database', database)}/${requireIdentifier('table', table)}/`;
+}
+
+export function pinKey(name: TableName, version: number): string {
+  return `${pinsPrefix(name)}${String(version).padStart(versionDigits, '0')}.json`;
+}
+
+export function parsePinVersion(key: string): number | undefined {
+  const digits = /^pins\/[^/]+\/[^/]+\/(\d{20})\.json$/.exec(key)?.[1];
   return digits === undefined ? undefined : Number(digits);
 }
 

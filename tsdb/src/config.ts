@@ -104,6 +104,11 @@ export function cacheFolder({ dataDir }: TsdbConfig): string {
   return join(dataDir, 'cache');
 }
 
+/** For local copies of checkpoints. */
+export function logFolder({ dataDir }: TsdbConfig): string {
+  return join(dataDir, 'log');
+}
+
 /** Where data files can lie on this machine. */
 export function dataFileFolders(config: TsdbConfig): string[] {
   const { url } = config.store;

@@ -12,11 +12,12 @@ import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
 import { FileCache } from './cache/file-cache.js';
-import { cacheFolder, dataFileFolders, tablesWithRetention, type TsdbConfig } from './config.js';
+import { cacheFolder, dataFileFolders, logFolder, tablesWithRetention, type TsdbConfig } from './config.js';
 import { Compactor } from './upkeep/compactor.js';
 import { CountingStore } from './counting-store.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { DeltaCatalog } from './delta/catalog.js';
+import { LogKeeper } from './delta/log-keeper.js';
 import { watchCatalog } from './delta/watch-catalog.js';
 import { createTsdbServer } from './http/tsdb-server.js';
 import { openIngester } from './ingest/ingester.js';
@@ -46,7 +47,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     folder: cacheFolder(config),
     bytesMax: cache.diskBytes,
   });
-  const catalog = new DeltaCatalog(store, clock, log);
+  const catalog = new DeltaCatalog(store, clock, log, logFolder(config));
   await catalog.refresh();
   const engine = await openQueryEngine({
     ...common,
@@ -66,6 +67,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     everyMs: config.ingest.everyMs,
   });
   const compactor = await Compactor.open({ ...common, store, catalog, dataFiles, dataDir });
+  const logKeeper = new LogKeeper({ ...common, store, catalog });
   const parts = {
     ingest: () => ingester.status(),
     cache: () => dataFiles.status,
@@ -80,6 +82,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     await runLoops(signal, [
       (stop) => ingester.run(stop),
       (stop) => compactor.run(stop),
+      (stop) => logKeeper.run(stop),
       (stop) => watchCatalog({ catalog, clock, log }, stop),
     ]);
   } finally {
@@ -87,6 +90,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     await Promise.all([server.close(), engine.close()]);
     await ingester.close();
     await compactor.close();
+    await catalog.close();
     store.close();
     lock.release();
     log.info('stopped');

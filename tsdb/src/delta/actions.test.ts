@@ -9,6 +9,7 @@ import {
   tokenOf,
   type Action,
 } from './actions.js';
+import { createMetaData } from './table-metadata.js';
 
 const unreadable = (named: string) => (error: unknown) =>
   isFailure(error, 'table_unreadable') && error.message.includes(named);
@@ -37,20 +38,56 @@ test('a line that is no action is unreadable, and named', () => {
   assert.throws(() => parseCommit('the-key', '17'), unreadable('line 1'));
 });
 
-test('a protocol that asks for more than we know is refused by the name of the feature', () => {
+const metaData = createMetaData({ database: 'main', table: 't' }, { columns: { tags: [], fields: [] } }, 0);
+const configured = (configuration: Record<string, string>) => ({ ...metaData, configuration });
+
+test('what reading asks for and we do not know is refused by its name', () => {
   requireReadable('t', { minReaderVersion: 1, minWriterVersion: 7 });
-  assert.throws(
-    () =>
-      requireReadable('t', { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['deletionVectors'] }),
-    unreadable('deletionVectors'),
-  );
-  assert.throws(
-    () => requireReadable('t', { minReaderVersion: 2, minWriterVersion: 5 }),
-    unreadable('column mapping'),
-  );
-  assert.throws(
-    () => requireWritable('t', { minReaderVersion: 1, minWriterVersion: 7, writerFeatures: ['rowTracking'] }),
-    unreadable('rowTracking'),
-  );
-  requireWritable('t', { minReaderVersion: 1, minWriterVersion: 2 });
+  requireReadable('t', { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['vacuumProtocolCheck'] });
+  for (const [protocol, feature] of [
+    [{ minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['deletionVectors'] }, 'deletionVectors'],
+    [{ minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['v2Checkpoint', 'x'] }, 'v2Checkpoint, x'],
+    [{ minReaderVersion: 2, minWriterVersion: 5 }, 'columnMapping'],
+    [{ minReaderVersion: 4, minWriterVersion: 7, readerFeatures: [] }, 'reader version 4'],
+  ] as const)
+    assert.throws(
+      () =>
+        requireReadable('t', {
+          ...protocol,
+          readerFeatures: [...(('readerFeatures' in protocol && protocol.readerFeatures) || [])],
+        }),
+      unreadable(feature),
+    );
+});
+
+test('what writing could break is refused by its name', () => {
+  const writer = (minWriterVersion: number, writerFeatures?: string[]) => ({
+    minReaderVersion: 1,
+    minWriterVersion,
+    ...(writerFeatures && { writerFeatures }),
+  });
+  requireWritable('t', { protocol: writer(2), metaData });
+  requireWritable('t', { protocol: writer(7, ['appendOnly', 'invariants']), metaData });
+  const appendOnly = configured({ 'delta.appendOnly': 'true' });
+  requireWritable('t', { protocol: writer(2), metaData: appendOnly });
+  for (const [promises, feature, changesRows] of [
+    [{ protocol: writer(7, ['rowTracking', 'appendOnly']), metaData }, 'rowTracking', false],
+    [{ protocol: writer(4), metaData }, 'checkConstraints, changeDataFeed, generatedColumns', false],
+    [{ protocol: writer(8), metaData }, 'writer version 8', false],
+    [
+      { protocol: writer(2), metaData: configured({ 'delta.constraints.hot': 'v > 0' }) },
+      'checkConstraints',
+      false,
+    ],
+    [
+      {
+        protocol: writer(2),
+        metaData: { ...metaData, schemaString: '{"metadata":{"delta.invariants":"x"}}' },
+      },
+      'invariants',
+      false,
+    ],
+    [{ protocol: writer(2), metaData: appendOnly }, 'appendOnly', true],
+  ] as const)
+    assert.throws(() => requireWritable('t', promises, { changesRows }), unreadable(feature));
 });

@@ -85,10 +85,11 @@ const actionNames = Object.keys(actionSchemas) as (keyof typeof actionSchemas)[]
 export function parseCommit(key: string, text: string): Action[] {
   return text
     .split('\n')
-    .flatMap((line, index) => (line.trim() === '' ? [] : parseLine(key, line, index + 1)));
+    .flatMap((line, index) => (line.trim() === '' ? [] : parseAction(key, line, index + 1)));
 }
 
-function parseLine(key: string, line: string, lineNumber: number): Action[] {
+/** No action when the line is one that we do not know. @throws Failure `table_unreadable` */
+export function parseAction(key: string, line: string, lineNumber: number): Action[] {
   try {
     const value = z.record(z.string(), z.unknown()).parse(JSON.parse(line));
     const name = actionNames.find((known) => known in value);
@@ -117,24 +118,77 @@ export function tokenOf(actions: readonly Action[]): string | undefined {
 /** The protocol of our tables: what every reader of DESIGN §1 understands, with no table features. */
 export const ourProtocol: Protocol = { minReaderVersion: 1, minWriterVersion: 2 };
 
-/** @throws Failure `table_unreadable` when reading the table takes more than we know */
-export function requireReadable(table: string, protocol: Protocol): void {
-  if (protocol.minReaderVersion <= ourProtocol.minReaderVersion) return;
-  const features = protocol.readerFeatures?.join(', ') ?? 'column mapping';
+/** Reader features that say nothing a reader must do. */
+const harmlessReaderFeatures = ['vacuumProtocolCheck'];
+const ourWriterFeatures = ['appendOnly', 'invariants', ...harmlessReaderFeatures];
+/** What each writer version before features had names added (PROTOCOL.md, "Requirements for Writers"). */
+const writerVersionFeatures: readonly (readonly [number, readonly string[]])[] = [
+  [3, ['checkConstraints']],
+  [4, ['changeDataFeed', 'generatedColumns']],
+  [5, ['columnMapping']],
+  [6, ['identityColumns']],
+];
+
+/** @throws Failure `table_unreadable` naming the features, when reading the table takes more than we know */
+export function requireReadable(table: string, { minReaderVersion, readerFeatures }: Protocol): void {
+  if (minReaderVersion <= ourProtocol.minReaderVersion) return;
+  const features = minReaderVersion === 2 ? ['columnMapping'] : (readerFeatures ?? []);
+  const unknown = features.filter((feature) => !harmlessReaderFeatures.includes(feature));
+  if (minReaderVersion === 3 && readerFeatures !== undefined && unknown.length === 0) return;
   throw new Failure(
     'table_unreadable',
-    `table ${table} needs Delta reader version ${protocol.minReaderVersion} (${features})`,
-    { hint: 'rewrite it without these features, or move it out of the store', facts: { table } },
+    `table ${table} needs Delta reader version ${minReaderVersion} (${unknown.join(', ') || 'unnamed features'})`,
+    {
+      hint: 'rewrite it without these features, or move it out of the store',
+      facts: { table, features: unknown },
+    },
   );
 }
 
-/** @throws Failure `table_unreadable` when writing to the table could break a promise made to other writers */
-export function requireWritable(table: string, protocol: Protocol): void {
-  if (protocol.minWriterVersion <= ourProtocol.minWriterVersion) return;
-  const features = protocol.writerFeatures?.join(', ') ?? 'unnamed features';
+/** Of a table: what its writers have promised each other. */
+export interface TablePromises {
+  readonly protocol: Protocol;
+  readonly metaData: MetaData;
+}
+
+/** Features of a table that we would break by writing to it, by name. */
+function unknownWriterFeatures({ protocol, metaData }: TablePromises): string[] {
+  const { minWriterVersion, writerFeatures = [] } = protocol;
+  const named =
+    minWriterVersion >= 7
+      ? writerFeatures.filter((feature) => !ourWriterFeatures.includes(feature))
+      : writerVersionFeatures.flatMap(([version, features]) => (version <= minWriterVersion ? features : []));
+  if (minWriterVersion > 7) named.push(`writer version ${minWriterVersion}`);
+  // Conditions on values, which are SQL of Spark's.
+  if (metaData.schemaString.includes('"delta.invariants"')) named.push('invariants');
+  if (Object.keys(metaData.configuration).some((key) => key.startsWith('delta.constraints.')))
+    named.push('checkConstraints');
+  return [...new Set(named)];
+}
+
+export function isWritable(promises: TablePromises): boolean {
+  return unknownWriterFeatures(promises).length === 0;
+}
+
+/**
+ * @throws Failure `table_unreadable` naming the features, when writing to the table could break a promise made to other
+ * writers. `changesRows`: whether the commit takes rows away, which `delta.appendOnly` forbids.
+ */
+export function requireWritable(
+  table: string,
+  promises: TablePromises,
+  { changesRows = false }: { readonly changesRows?: boolean } = {},
+): void {
+  const unknown = unknownWriterFeatures(promises);
+  if (changesRows && promises.metaData.configuration['delta.appendOnly'] === 'true')
+    unknown.push('appendOnly');
+  if (unknown.length === 0) return;
   throw new Failure(
     'table_unreadable',
-    `table ${table} needs Delta writer version ${protocol.minWriterVersion} (${features}); it can be read, not written`,
-    { hint: 'another program raised it; restore the table from a version before that', facts: { table } },
+    `table ${table} has Delta features that forbid us to write to it (${unknown.join(', ')}); it can be read`,
+    {
+      hint: 'another program set them; restore the table from a version before that',
+      facts: { table, features: unknown },
+    },
   );
 }

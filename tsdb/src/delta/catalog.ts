@@ -1,13 +1,17 @@
 /**
  * Every table of the store, in memory, each at the newest version this process has seen.
  *
- * 1. A table not known yet is read from version 0; a known one asks for the next version and reads on if it is there.
+ * 1. A table not known yet is read from its newest checkpoint; a known one asks for the next version and reads on if it is
+ *    there. After a pause that is not enough: the log may have been cleaned up beyond the snapshot.
  * 2. Our own commits are applied without reading them back.
  * 3. A snapshot only ever gives way to a later one, whoever comes first.
  * 4. A table that cannot be read is a problem that is reported; it keeps its last readable snapshot and stops no other.
  *
  * Bounds: requests are limited in number at a time, not in total; memory is what the snapshots hold.
  */
+import { randomUUID } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Clock } from '@varve/common/clock.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import { isFailure, type Failure } from '@varve/common/errors.js';
@@ -15,13 +19,19 @@ import type { Logger } from '@varve/common/log.js';
 import type { Store } from '@varve/common/store/store.js';
 import type { Action } from './actions.js';
 import { mapBounded } from './bounded.js';
+import { CheckpointFiles } from './checkpoint-files.js';
 import { DeltaLog } from './delta-log.js';
 import { listTables } from './list-tables.js';
+import { listLog } from './log-listing.js';
+import { LogReader } from './log-reader.js';
+import { readCommits } from './read-commits.js';
 import { applyCommit, Replay, type TableState } from './replay.js';
 import type { TableCatalog } from './snapshot.js';
 import { formatTableName } from './table-metadata.js';
 
 const tablesAtOnceMax = 8;
+/** Far below any log retention. */
+const pauseMsMin = 10 * 60_000;
 
 export interface TableProblem {
   readonly name: TableName;
@@ -34,17 +44,35 @@ export class DeltaCatalog implements TableCatalog {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #deltaLog: DeltaLog;
+  readonly checkpointFiles: CheckpointFiles;
+  readonly #reader: LogReader;
+  /** By table, when the store last said what is newest. */
+  readonly #seenMs = new Map<string, number>();
   readonly #states = new Map<string, TableState>();
+  readonly #ownVersions = new Map<string, number>();
   readonly #problems = new Map<string, TableProblem>();
   readonly #tableRefreshes = new Map<string, Promise<TableState | undefined>>();
   #refresh: Promise<void> | undefined;
   #current: readonly TableState[] = [];
 
-  constructor(store: Store, clock: Clock, log: Logger) {
+  /** `scratchFolder` is for local copies of checkpoints, and of this catalog alone. */
+  constructor(
+    store: Store,
+    clock: Clock,
+    log: Logger,
+    scratchFolder = join(tmpdir(), `varve-log-${randomUUID()}`),
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#log = log;
     this.#deltaLog = new DeltaLog(store, clock);
+    this.checkpointFiles = new CheckpointFiles(store, scratchFolder);
+    this.#reader = new LogReader(store, this.checkpointFiles);
+  }
+
+  /** Lets go of local files. Nothing may be under way. */
+  async close(): Promise<void> {
+    await this.checkpointFiles.close();
   }
 
   current(): readonly TableState[] {
@@ -54,6 +82,11 @@ export class DeltaCatalog implements TableCatalog {
   /** As of what is in memory, like `current`. */
   get(name: TableName): TableState | undefined {
     return this.#states.get(formatTableName(name));
+  }
+
+  /** The newest version that this process committed; -1 for none. */
+  ownVersion(name: TableName): number {
+    return this.#ownVersions.get(formatTableName(name)) ?? -1;
   }
 
   /** Tables that cannot be read, or not further than their snapshot. */
@@ -98,8 +131,15 @@ export class DeltaCatalog implements TableCatalog {
   async #readOn(name: TableName): Promise<TableState | undefined> {
     try {
       const state = this.get(name);
-      if (!state || (await this.#deltaLog.hasVersion(name, state.version + 1)))
+      const nowMs = this.#clock.nowMs();
+      const seenMs = this.#seenMs.get(formatTableName(name)) ?? -Infinity;
+      if (!state) await this.#readNewest(name);
+      else if (
+        Math.abs(nowMs - seenMs) > pauseMsMin ||
+        (await this.#deltaLog.hasVersion(name, state.version + 1))
+      )
         await this.#readTail(name, state);
+      this.#seenMs.set(formatTableName(name), nowMs);
       this.#setProblem(name, undefined);
     } catch (error) {
       if (isFailure(error) && error.kind === 'corrupt') this.#setProblem(name, error);
@@ -108,15 +148,29 @@ export class DeltaCatalog implements TableCatalog {
     return this.get(name);
   }
 
-  async #readTail(name: TableName, state: TableState | undefined): Promise<void> {
+  async #readNewest(name: TableName): Promise<void> {
+    const state = await this.#reader.readNewest(name);
+    if (state) this.#accept(state);
+  }
+
+  /** Where commits are missing because they were cleaned up, the newest checkpoint has them. */
+  async #readTail(name: TableName, state: TableState): Promise<void> {
+    const { commits } = await listLog(this.#store, name, state.version + 1);
+    const versions = commits.map(({ version }) => version);
+    const isContiguous = versions.every((version, index) => version === state.version + 1 + index);
+    if (!isContiguous) {
+      await this.#readNewest(name);
+      return;
+    }
     const replay = new Replay(name, state);
-    for await (const { version, actions } of this.#deltaLog.readTail(name, replay.version))
+    for await (const { version, actions } of readCommits(this.#store, name, versions))
       replay.apply(version, actions);
-    if (replay.version >= 0) this.#accept(replay.finish());
+    this.#accept(replay.finish());
   }
 
   /** After our own commit of `version`: the table is there without being read again. */
   applied(name: TableName, version: number, actions: readonly Action[]): void {
+    this.#ownVersions.set(formatTableName(name), version);
     const state = this.get(name);
     // Otherwise a refresh has seen it already, or will.
     if ((state?.version ?? -1) === version - 1) this.#accept(applyCommit(name, state, version, actions));

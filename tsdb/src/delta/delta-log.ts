@@ -12,31 +12,26 @@
  *    failure is passed on, and the caller must treat the commit as neither done nor failed: what it wrote for the commit
  *    stays, and the `txn` actions of a later version tell whether it is in.
  *
- * Checkpoints are not written yet, and not read: a log whose first versions have been cleaned up is `table_unreadable`.
- * They belong in `readTail`, as another place to begin.
+ * A writer that was stopped for longer than the log is kept would find its version free again, because somebody cleaned it
+ * up. So after a pause the newest checkpoint is looked at too: a version below it is no commit, and is taken back.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@varve/common/clock.js';
-import {
-  deltaCommitKey,
-  deltaLogPrefix,
-  parseDeltaCommitVersion,
-  type TableName,
-} from '@varve/common/contract/object-keys.js';
+import { deltaCommitKey, type TableName } from '@varve/common/contract/object-keys.js';
 import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Store } from '@varve/common/store/store.js';
-import { formatCommit, parseCommit, tokenOf, type Action } from './actions.js';
+import { formatCommit, tokenOf, type Action } from './actions.js';
+import { readLastCheckpoint } from './last-checkpoint.js';
+import { listLog, requireContiguous } from './log-listing.js';
+import { readCommit, readCommits, type Commit } from './read-commits.js';
 import { formatTableName } from './table-metadata.js';
 
-/** Requests under way at a time when a log is read. */
-const getsAtOnceMax = 16;
+export type { Commit } from './read-commits.js';
 
 const engineInfo = 'varve-tsdb';
 
-export interface Commit {
-  readonly version: number;
-  readonly actions: readonly Action[];
-}
+/** Far below any log retention. */
+const pauseMsMin = 10 * 60_000;
 
 /** What `commitInfo` tells other engines and people of a commit. */
 export interface CommitSummary {
@@ -51,6 +46,8 @@ export interface CommitSummary {
 export class DeltaLog {
   readonly #store: Store;
   readonly #clock: Clock;
+  /** By table. */
+  readonly #lastCommitMs = new Map<string, number>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
@@ -67,27 +64,10 @@ export class DeltaLog {
    * @throws Failure `table_unreadable` when a version is missing in between or a file is no commit
    */
   async *readTail(name: TableName, afterVersion: number): AsyncGenerator<Commit> {
-    const versions = await this.#listVersions(name, afterVersion);
-    for (let start = 0; start < versions.length; start += getsAtOnceMax) {
-      const window = versions.slice(start, start + getsAtOnceMax);
-      yield* await Promise.all(window.map((version) => this.#read(name, version)));
-    }
-  }
-
-  async #listVersions(name: TableName, afterVersion: number): Promise<number[]> {
-    const options = afterVersion < 0 ? {} : { startAfter: deltaCommitKey(name, afterVersion) };
-    const versions: number[] = [];
-    for await (const { key } of this.#store.list(deltaLogPrefix(name), options)) {
-      const version = parseDeltaCommitVersion(key);
-      if (version !== undefined) versions.push(version);
-    }
+    const { commits } = await listLog(this.#store, name, afterVersion + 1);
+    const versions = commits.map(({ version }) => version);
     requireContiguous(name, versions, afterVersion + 1);
-    return versions;
-  }
-
-  async #read(name: TableName, version: number): Promise<Commit> {
-    const key = deltaCommitKey(name, version);
-    return { version, actions: parseCommit(key, Buffer.from(await this.#store.get(key)).toString('utf8')) };
+    yield* readCommits(this.#store, name, versions);
   }
 
   /**
@@ -103,12 +83,24 @@ export class DeltaLog {
   ): Promise<Commit> {
     const token = randomUUID();
     const commit = { version, actions: [this.#commitInfo(version, summary, token), ...actions] };
-    if (await this.#tryPut(name, commit)) return commit;
-    const winner = await this.#read(name, version);
-    if (tokenOf(winner.actions) === token) return commit;
+    const isOurs =
+      (await this.#tryPut(name, commit)) ||
+      tokenOf((await readCommit(this.#store, name, version)).actions) === token;
+    if (isOurs && (await this.#isAfterCheckpoint(name, version))) return commit;
     throw new Failure('commit_conflict', `version ${version} of ${formatTableName(name)} is taken`, {
       facts: { table: formatTableName(name), version },
     });
+  }
+
+  /** Looks only after a pause. What is below the newest checkpoint is taken back: nobody reads it. */
+  async #isAfterCheckpoint(name: TableName, version: number): Promise<boolean> {
+    const [table, nowMs] = [formatTableName(name), this.#clock.nowMs()];
+    const lastMs = this.#lastCommitMs.get(table) ?? -Infinity;
+    this.#lastCommitMs.set(table, nowMs);
+    if (Math.abs(nowMs - lastMs) < pauseMsMin || version === 0) return true;
+    if (version > ((await readLastCheckpoint(this.#store, name)) ?? -1)) return true;
+    await this.#store.delete([deltaCommitKey(name, version)]);
+    return false;
   }
 
   /** True when created by this call; false when the file must be read to know whose it is. */
@@ -139,18 +131,4 @@ export class DeltaLog {
       },
     };
   }
-}
-
-function requireContiguous(name: TableName, versions: readonly number[], firstVersion: number): void {
-  const gapAt = versions.findIndex((version, index) => version !== firstVersion + index);
-  if (gapAt < 0) return;
-  const missingVersion = firstVersion + gapAt;
-  throw new Failure(
-    'table_unreadable',
-    `version ${missingVersion} of ${formatTableName(name)} is missing from its log`,
-    {
-      hint: `restore ${deltaCommitKey(name, missingVersion)} from a backup`,
-      facts: { table: formatTableName(name), version: missingVersion },
-    },
-  );
 }

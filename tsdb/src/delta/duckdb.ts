@@ -30,6 +30,8 @@ export interface Session {
   run(sql: string): Promise<number>;
   /** For results of a few rows: all of them are held here. Longs are bigint. */
   rows(sql: string): Promise<readonly Row[]>;
+  /** For results of any length, by batches; each row's values are in the order of the columns. */
+  stream(sql: string): AsyncGenerator<readonly (readonly DuckDBValue[])[]>;
 }
 
 export class DuckDb {
@@ -90,6 +92,21 @@ function toSession(connection: DuckDBConnection, onInstanceLost: () => void): Se
   return {
     run: async (sql) => (await guard(connection.run(sql))).rowsChanged,
     rows: async (sql) => (await guard(connection.runAndReadAll(sql))).getRowObjects(),
+    async *stream(sql) {
+      // The bindings do not tell a failure on the way from the end; in a transaction, what follows fails too.
+      await guard(connection.run('BEGIN'));
+      try {
+        const result = await guard(connection.stream(sql));
+        for (;;) {
+          const chunk = await guard(result.fetchChunk());
+          if (chunk === null || chunk.rowCount === 0) break;
+          yield chunk.getRows();
+        }
+        await guard(connection.run('SELECT 1'));
+      } finally {
+        await guard(connection.run('ROLLBACK'));
+      }
+    },
   };
 }
 

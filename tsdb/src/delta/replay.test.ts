@@ -39,6 +39,8 @@ test('the first commit says what the table is', () => {
       rowCount: 4,
       minTimeUs: Date.parse('2026-11-20') * 1_000,
       maxTimeUs: Date.parse('2026-11-21') * 1_000 - 1,
+      level: 0,
+      addedMs: 0,
       bounds: undefined,
     },
   );

@@ -33,6 +33,7 @@ export class Replay {
   readonly #table: string;
   readonly #files: MapEdit<DataFile>;
   readonly #transactions: MapEdit<number>;
+  readonly #onAdd: ((add: Add) => void) | undefined;
   #version: number;
   #metaData: MetaData | undefined;
   #protocol: Protocol | undefined;
@@ -40,8 +41,10 @@ export class Replay {
   #aggregate: AggregateFacts | undefined;
   #layout: BoundsLayout | undefined;
 
-  constructor(name: TableName, base?: TableState) {
+  /** `onAdd` sees every `add` as it stands in the log. */
+  constructor(name: TableName, base?: TableState, onAdd?: (add: Add) => void) {
     this.#name = name;
+    this.#onAdd = onAdd;
     this.#table = formatTableName(name);
     this.#files = (base?.files ?? PersistentMap.empty<DataFile>()).edit();
     this.#transactions = (base?.transactions ?? PersistentMap.empty<number>()).edit();
@@ -58,6 +61,13 @@ export class Replay {
     return this.#version;
   }
 
+  /** From a checkpoint of `version`, whose files follow by `add`. */
+  begin(version: number, actions: readonly Action[]): void {
+    assert.equal(this.#version, -1, 'a checkpoint comes first');
+    this.apply(0, actions);
+    this.#version = version;
+  }
+
   apply(version: number, actions: readonly Action[]): void {
     assert.equal(version, this.#version + 1, 'commits are applied in order, none left out');
     for (const action of actions)
@@ -65,12 +75,13 @@ export class Replay {
       else if ('protocol' in action) this.#setProtocol(action.protocol);
       else if ('remove' in action) this.#files.delete(action.remove.path);
     for (const action of actions)
-      if ('add' in action) this.#add(action.add);
+      if ('add' in action) this.add(action.add);
       else if ('txn' in action) this.#transactions.set(action.txn.appId, action.txn.version);
     this.#version = version;
   }
 
-  #add(add: Add): void {
+  add(add: Add): void {
+    this.#onAdd?.(add);
     this.#files.set(add.path, toDataFile(this.#name, add, this.#layout));
   }
 

@@ -106,7 +106,7 @@ async function tryIngest(turn: Turn): Promise<TableReport> {
   const { context, name, staging } = turn;
   const { store, catalog, limits } = context;
   const state = await catalog.refreshTable(name);
-  if (state) requireWritable(formatTableName(name), state.protocol);
+  if (state) requireWritable(formatTableName(name), state);
   const lanes = groupByLane(turn.waiting, state?.transactions ?? new Map());
   const plan = await planPastQuarantine(store, lanes, limits);
   await deleteAll(store, plan.alreadyCommitted);
@@ -171,6 +171,8 @@ async function commit(
   prepared: PreparedCommit,
 ): Promise<void> {
   const { catalog, deltaLog, metrics, clock } = context;
+  const changesRows = prepared.files.some(({ replaced }) => replaced.length > 0);
+  if (state && changesRows) requireWritable(formatTableName(name), state, { changesRows });
   const content: CommitContent = { ...prepared, name, state, nowMs: clock.nowMs() };
   const version = (state?.version ?? -1) + 1;
   const keys = await upload(context, name, prepared.files);

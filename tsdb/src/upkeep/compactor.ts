@@ -136,7 +136,7 @@ export class Compactor {
   async #compact(name: TableName, job: CompactionJob, signal?: AbortSignal): Promise<void> {
     const state = this.#context.catalog.get(name);
     if (!state || !areLive(state, job.files)) return;
-    requireWritable(formatTableName(name), state.protocol);
+    requireWritable(formatTableName(name), state);
     const added = await this.#write(state, job, signal);
     if (added === undefined) return;
     const summary = summarise(job, added);

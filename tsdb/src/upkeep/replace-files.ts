@@ -71,7 +71,7 @@ export async function replaceFiles(
   for (let tries = 1; tries <= commitTriesMax; tries += 1) {
     const state = await catalog.refreshTable(name);
     if (!state || !areLive(state, removed)) break;
-    requireWritable(formatTableName(name), state.protocol);
+    requireWritable(formatTableName(name), state, { changesRows: dataChange });
     const facts = { nowMs: clock.nowMs(), dataChange };
     const actions: Action[] = [
       ...removed.map((file) => removeAction(file, facts)),

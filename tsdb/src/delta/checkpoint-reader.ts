@@ -1,0 +1,102 @@
+/**
+ * A checkpoint read back: what the table is, how far each lane is, and every live file, in batches, so that a million
+ * files are never all held as text.
+ */
+import { Failure, isFailure, messageOf } from '@varve/common/errors.js';
+import { parseAction, type Action, type Add } from './actions.js';
+import { checkpointRelation, hasSidecars } from './checkpoint-schema.js';
+import type { CheckpointFiles } from './checkpoint-files.js';
+import { SqlError, type Session } from './duckdb.js';
+import type { Checkpoint } from './log-listing.js';
+
+export interface CheckpointVisitor {
+  /** First, once: protocol, metaData and transactions. */
+  begin(actions: readonly Action[]): void;
+  add(add: Add): void;
+}
+
+/** @throws Failure `object_corrupt` or `object_missing` naming the file: another checkpoint may do */
+export async function readCheckpoint(
+  files: CheckpointFiles,
+  checkpoint: Checkpoint,
+  visitor: CheckpointVisitor,
+): Promise<void> {
+  try {
+    await files.withSession(checkpoint, async (session, paths) => {
+      if (await hasSidecars(session, paths)) throw v2Checkpoint(checkpoint);
+      const relation = await checkpointRelation(session, paths);
+      visitor.begin(await readActions(session, relation, checkpoint));
+      await readAdds(session, relation, visitor);
+    });
+  } catch (error) {
+    // The latter of a file that went away between the listing and now, where the store is a folder.
+    if (error instanceof SqlError || isFailure(error, 'data_dir_unusable'))
+      throw unreadable(checkpoint, error);
+    throw error;
+  }
+}
+
+/** A checkpoint without which the table may still be read, from an older one. */
+export function isUnusable(error: unknown): boolean {
+  return isFailure(error, 'object_corrupt') || isFailure(error, 'object_missing');
+}
+
+function unreadable({ keys }: Checkpoint, cause: unknown): Failure {
+  return new Failure('object_corrupt', `checkpoint ${keys[0] ?? ''} cannot be read: ${messageOf(cause)}`, {
+    cause,
+    facts: { key: keys[0] },
+  });
+}
+
+function v2Checkpoint({ keys }: Checkpoint): Failure {
+  return new Failure('table_unreadable', `${keys[0] ?? ''} is a checkpoint of feature v2Checkpoint`, {
+    hint: 'have the program that writes it make a classic checkpoint',
+    facts: { key: keys[0] },
+  });
+}
+
+async function readActions(session: Session, relation: string, checkpoint: Checkpoint): Promise<Action[]> {
+  const key = checkpoint.keys[0] ?? '';
+  const actions: Action[] = [];
+  for (const column of ['protocol', 'metaData'] as const) {
+    const [row, ...more] = await session.rows(
+      `SELECT CAST(to_json(${column}) AS VARCHAR) AS json FROM ${relation} WHERE ${column} IS NOT NULL`,
+    );
+    if (!row || more.length > 0)
+      throw unreadable(checkpoint, new Error(`it has ${row ? 'several' : 'no'} ${column}`));
+    actions.push(...parseAction(key, `{"${column}":${withoutNulls(String(row['json']))}}`, 1));
+  }
+  const transactions = `SELECT txn.appId, CAST(txn.version AS DOUBLE) FROM ${relation} WHERE txn IS NOT NULL`;
+  for await (const rows of session.stream(transactions))
+    for (const [appId, version] of rows)
+      actions.push({ txn: { appId: String(appId), version: Number(version) } });
+  return actions;
+}
+
+/** In Parquet, what an action leaves out is null. */
+function withoutNulls(json: string): string {
+  const value = JSON.parse(json) as Record<string, unknown>;
+  return JSON.stringify(Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null)));
+}
+
+async function readAdds(session: Session, relation: string, visitor: CheckpointVisitor): Promise<void> {
+  const adds = `
+    SELECT add.path, CAST(to_json(add.partitionValues) AS VARCHAR), CAST(add.size AS DOUBLE),
+      CAST(add.modificationTime AS DOUBLE), add.stats, CAST(to_json(add.tags) AS VARCHAR)
+    FROM ${relation} WHERE add IS NOT NULL`;
+  for await (const rows of session.stream(adds))
+    for (const [path, partitionValues, size, modificationTime, stats, tags] of rows)
+      visitor.add({
+        path: String(path),
+        partitionValues: parseObject(partitionValues),
+        size: Number(size),
+        modificationTime: Number(modificationTime),
+        dataChange: false,
+        stats: stats as string | null,
+        tags: parseObject(tags),
+      });
+}
+
+function parseObject(json: unknown): Record<string, string | null> {
+  return typeof json === 'string' ? ((JSON.parse(json) as Record<string, string | null> | null) ?? {}) : {};
+}

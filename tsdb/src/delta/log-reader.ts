@@ -1,0 +1,126 @@
+/**
+ * Reads a table's log to a snapshot: from the newest checkpoint that can be used, and the commits after it.
+ *
+ * 1. `_last_checkpoint` says where to begin listing; it is a hint, and without a good one everything is listed.
+ * 2. A checkpoint that is torn or gone is passed over: an older one and more commits give the same snapshot.
+ * 3. Only when there is no way left the table cannot be read, and the first thing that was wrong is the reason.
+ */
+import type { TableName } from '@varve/common/contract/object-keys.js';
+import { Failure, isFailure } from '@varve/common/errors.js';
+import type { Store } from '@varve/common/store/store.js';
+import type { Add } from './actions.js';
+import type { CheckpointFiles } from './checkpoint-files.js';
+import { isUnusable, readCheckpoint } from './checkpoint-reader.js';
+import { readLastCheckpoint } from './last-checkpoint.js';
+import { listLog, planLogRead, type Checkpoint, type LogListing, type LogReadPlan } from './log-listing.js';
+import { readCommits } from './read-commits.js';
+import { Replay, type TableState } from './replay.js';
+import { formatTableName } from './table-metadata.js';
+
+export class LogReader {
+  readonly #store: Store;
+  readonly #files: CheckpointFiles;
+
+  constructor(store: Store, files: CheckpointFiles) {
+    this.#store = store;
+    this.#files = files;
+  }
+
+  /** Undefined when there is no such table. @throws Failure `table_unreadable`, or the store's */
+  async readNewest(name: TableName): Promise<TableState | undefined> {
+    const hint = await readLastCheckpoint(this.#store, name);
+    if (hint !== undefined) {
+      const listing = await listLog(this.#store, name, hint);
+      try {
+        if (listing.checkpoints.length > 0) return await this.#replay(name, listing);
+      } catch (error) {
+        if (!isUnusable(error) && !isFailure(error, 'table_unreadable')) throw error;
+      }
+    }
+    return await this.#replay(name, await listLog(this.#store, name));
+  }
+
+  /**
+   * The snapshot that `version` was. `onAdd` sees every `add` on the way, as it stands in the log.
+   * @throws Failure `version_not_found`, `version_expired`, or as `readNewest`
+   */
+  async readVersion(name: TableName, version: number, onAdd?: (add: Add) => void): Promise<TableState> {
+    const listing = await listLog(this.#store, name);
+    requireVersion(name, listing, version);
+    const state = await this.#replay(name, listing, version, onAdd);
+    if (state?.version === version) return state;
+    throw versionExpired(name, version);
+  }
+
+  async #replay(
+    name: TableName,
+    listing: LogListing,
+    version?: number,
+    onAdd?: (add: Add) => void,
+  ): Promise<TableState | undefined> {
+    const unusable = new Set<Checkpoint>();
+    let firstFailure: unknown;
+    for (;;) {
+      let plan: LogReadPlan;
+      try {
+        plan = planLogRead(name, listing, { version, unusable });
+      } catch (error) {
+        throw firstFailure ?? error;
+      }
+      try {
+        return await this.#follow(name, plan, onAdd);
+      } catch (error) {
+        if (!plan.checkpoint || !isUnusable(error)) throw error;
+        firstFailure ??= error;
+        unusable.add(plan.checkpoint);
+      }
+    }
+  }
+
+  async #follow(
+    name: TableName,
+    { checkpoint, commits }: LogReadPlan,
+    onAdd?: (add: Add) => void,
+  ): Promise<TableState | undefined> {
+    const replay = new Replay(name, undefined, onAdd);
+    if (checkpoint)
+      await readCheckpoint(this.#files, checkpoint, {
+        begin: (actions) => replay.begin(checkpoint.version, actions),
+        add: (add) => replay.add(add),
+      });
+    for await (const { version, actions } of readCommits(this.#store, name, commits))
+      replay.apply(version, actions);
+    return replay.version < 0 ? undefined : replay.finish();
+  }
+}
+
+/** Tells a version that is no more from one that never was. */
+function requireVersion(name: TableName, { commits, checkpoints }: LogListing, version: number): void {
+  const newest = Math.max(commits.at(-1)?.version ?? -1, checkpoints.at(-1)?.version ?? -1);
+  if (version > newest)
+    throw new Failure(
+      'version_not_found',
+      `table ${formatTableName(name)} has no version ${version}; its newest is ${newest}`,
+      { facts: { table: formatTableName(name), version, newest } },
+    );
+  const firstWhole = commits[0]?.version === 0 ? 0 : (checkpoints[0]?.version ?? Number.POSITIVE_INFINITY);
+  const isThere =
+    commits.some((commit) => commit.version === version) ||
+    checkpoints.some((checkpoint) => checkpoint.version === version);
+  if (version < firstWhole || !isThere) throw versionExpired(name, version);
+}
+
+export function versionExpired(
+  name: TableName,
+  version: number,
+  why = 'its log has been cleaned up',
+): Failure {
+  return new Failure(
+    'version_expired',
+    `version ${version} of table ${formatTableName(name)} can no longer be read: ${why}`,
+    {
+      hint: 'list the versions that are left with GET /api/v1/tables/{table}/versions; pin those that are to stay',
+      facts: { table: formatTableName(name), version },
+    },
+  );
+}
