@@ -98,6 +98,10 @@ export class FileCache implements DataFiles {
     return { paths: new Map(files.map(({ path, key }) => [path, this.#pathOf(key)])), release };
   }
 
+  absent(files: readonly DataFile[]): readonly DataFile[] {
+    return this.#localFiles.holds(files) ? [] : files.filter(({ key }) => !this.#copies.has(key));
+  }
+
   async adopt(key: string, localPath: string): Promise<void> {
     if (this.#store.localPath(key) !== undefined || this.#copies.has(key)) {
       await rm(localPath, { force: true });

@@ -18,6 +18,9 @@ export interface DataFiles {
    */
   acquire(files: readonly DataFile[]): Promise<AcquiredFiles>;
 
+  /** Those that `acquire` would have to bring here first. */
+  absent(files: readonly DataFile[]): readonly DataFile[];
+
   /** Takes over a local file that has just been uploaded as `key`, so that it need not come back. May move it. */
   adopt(key: string, localPath: string): Promise<void>;
 }

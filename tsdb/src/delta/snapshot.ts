@@ -47,4 +47,9 @@ export interface TableCatalog {
   current(): readonly Snapshot[];
   /** Sees what other processes have committed since. Safe to call at any time; concurrent calls share one run. */
   refresh(): Promise<void>;
+  /** A table as it was. @throws Failure where there is no such version any more */
+  snapshotAt?(
+    name: TableName,
+    at: { readonly version: number } | { readonly timeMs: number },
+  ): Promise<Snapshot>;
 }

@@ -1,30 +1,54 @@
 /**
- * `GET|POST /api/v1/query`: SQL in, JSON out, row by row.
+ * `GET|POST /api/v1/query`: SQL in, rows out, as they come. `GET /api/v1/queries`, `DELETE /api/v1/queries/{id}`: what runs.
  *
  * Whatever fails before the first row is a problem document. After that the status is sent, and a failure breaks the
- * body off: a client sees a broken connection, never a short answer that looks whole. A client that hangs up ends its
- * query.
+ * body off: a client sees a broken connection, never a short answer that looks whole. JSON lines end with `{"error": …}`
+ * then. Bodies that are whole end with the trailer `x-query-status: ok`, and `x-query-truncated`. A client that hangs up
+ * ends its query.
+ *
+ * An answer that the client has (`If-None-Match`) is not made again: its `ETag` names question, table versions and looks.
  */
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Failure, messageOf } from '@varve/common/errors.js';
-import type { FastifyInstance, FastifyReply } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
-import type { QueryEngine, QueryRequest } from '../query/query-engine.js';
-import { renderJson } from '../query/render-json.js';
-import { readQueryBody, readQueryString } from './query-request.js';
+import { tableLabel } from '../query/find-table.js';
+import type { QueryEngine, QueryPlan } from '../query/query-engine.js';
+import { renderAnswer } from '../query/render-answer.js';
+import { acceptedFormat, mediaTypes } from './answer-format.js';
+import { acceptedEncoding, compress } from './compression.js';
+import { readQueryBody, readQueryString, type AskedQuery } from './query-request.js';
+import { toSnakeCase } from './snake-case.js';
 
 export function addQueryRoutes(server: FastifyInstance, engine: QueryEngine, log: Logger): void {
   acceptJsonOfAnyType(server);
+  const accepted = (request: FastifyRequest) => () => acceptedFormat(request.headers.accept);
   server.get('/api/v1/query', (request, reply) =>
-    answer(readQueryString(request.query as Record<string, unknown>), engine, reply, log),
+    answer(
+      readQueryString(request.query as Record<string, unknown>, accepted(request)),
+      engine,
+      request,
+      reply,
+      log,
+    ),
   );
-  server.post('/api/v1/query', (request, reply) => answer(readQueryBody(request.body), engine, reply, log));
+  server.post('/api/v1/query', (request, reply) =>
+    answer(readQueryBody(request.body, accepted(request)), engine, request, reply, log),
+  );
+  server.get('/api/v1/queries', () =>
+    toSnakeCase({ running: engine.queries.running(), recent: engine.queries.recent() }),
+  );
+  server.delete<{ Params: { id: string } }>('/api/v1/queries/:id', (request, reply) => {
+    engine.queries.cancel(request.params.id);
+    return reply.code(202).send({ query_id: request.params.id, state: 'cancelled' });
+  });
 }
 
 /** `curl -d '{…}'` says that its body is a form. */
 function acceptJsonOfAnyType(server: FastifyInstance): void {
-  const mediaTypes = ['application/x-www-form-urlencoded', 'text/plain'];
-  server.addContentTypeParser(mediaTypes, { parseAs: 'string' }, (_request, body, done) => {
+  const types = ['application/x-www-form-urlencoded', 'text/plain'];
+  server.addContentTypeParser(types, { parseAs: 'string' }, (_request, body, done) => {
     try {
       done(null, JSON.parse(String(body)));
     } catch (cause) {
@@ -34,24 +58,97 @@ function acceptJsonOfAnyType(server: FastifyInstance): void {
 }
 
 async function answer(
-  request: QueryRequest,
+  asked: AskedQuery,
   engine: QueryEngine,
+  request: FastifyRequest,
   reply: FastifyReply,
   log: Logger,
 ): Promise<FastifyReply> {
   const client = new AbortController();
   reply.raw.once('close', () => client.abort());
-  const found = await engine.query(request, client.signal);
-  const pieces = Readable.from(logFailure(renderJson(found), found.queryId, log));
-  return reply.header('x-query-id', found.queryId).type('application/json; charset=utf-8').send(pieces);
+  const plan = await engine.plan(asked.query);
+  const plannedMs = engine.elapsedMs(plan);
+  const tag = entityTag(asked, plan);
+  void reply
+    .header('x-query-id', plan.queryId)
+    .header(
+      'x-table-version',
+      plan.tables.map(({ snapshot }) => `${tableLabel(snapshot)}=${snapshot.version}`).join(', '),
+    )
+    .header('vary', 'accept, accept-encoding')
+    .header('cache-control', 'no-cache');
+  if (asked.instead === 'dry_run') return reply.send(engine.estimate(plan));
+  if (asked.instead) return reply.send(await engine.explain(plan, asked.instead, client.signal));
+  if (tag !== undefined) void reply.header('etag', tag);
+  if (tag !== undefined && isKnown(request.headers['if-none-match'], tag)) return reply.code(304).send();
+  const body = await startBody(asked, plan, engine, client.signal, log);
+  void reply
+    .header('server-timing', `plan;dur=${ms(plannedMs)}, first;dur=${ms(engine.elapsedMs(plan) - plannedMs)}`)
+    .type(mediaTypes[asked.format]);
+  for (const [name, value] of Object.entries(body.trailers))
+    reply.trailer(name, () => Promise.resolve(value()));
+  return sendBody(body.pieces, request, reply);
+}
+
+interface Body {
+  readonly pieces: AsyncIterable<string | Uint8Array>;
+  readonly trailers: Readonly<Record<string, () => string>>;
+}
+
+async function startBody(
+  { format, render }: AskedQuery,
+  plan: QueryPlan,
+  engine: QueryEngine,
+  client: AbortSignal,
+  log: Logger,
+): Promise<Body> {
+  const whole = { 'x-query-status': () => 'ok' };
+  if (format === 'parquet') {
+    const file = await engine.export(plan, client, render.bytesMax);
+    return { pieces: file.pieces(), trailers: whole };
+  }
+  const found = await engine.run(plan, client);
+  return {
+    pieces: logFailure(renderAnswer(found, format, render), plan.queryId, log),
+    trailers: { ...whole, 'x-query-truncated': () => String(found.isTruncated) },
+  };
+}
+
+function sendBody(
+  pieces: AsyncIterable<string | Uint8Array>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const body = Readable.from(pieces, { objectMode: false, highWaterMark: 65_536 });
+  const encoding = acceptedEncoding(request.headers['accept-encoding']);
+  return encoding === undefined
+    ? reply.send(body)
+    : reply.header('content-encoding', encoding).send(compress(body, encoding));
+}
+
+const ms = (value: number) => value.toFixed(2);
+
+/** Weak: statistics in an answer differ from time to time. */
+function entityTag({ format, render }: AskedQuery, { answerTag }: QueryPlan): string | undefined {
+  if (answerTag === undefined) return undefined;
+  const looks = createHash('sha256')
+    .update(JSON.stringify([format, render]))
+    .digest('base64url')
+    .slice(0, 8);
+  return `W/"${answerTag}-${looks}"`;
+}
+
+function isKnown(ifNoneMatch: string | undefined, tag: string): boolean {
+  const known = (ifNoneMatch ?? '').split(',').map((part) => part.trim());
+  return known.includes(tag) || known.includes(tag.slice(2)) || known.includes('*');
 }
 
 /** The status has been sent: the log is the only place left for the reason. */
 async function* logFailure(
-  pieces: AsyncIterable<string>,
+  pieces: AsyncIterable<string | Uint8Array>,
   queryId: string,
   log: Logger,
-): AsyncGenerator<string> {
+): AsyncGenerator<string | Uint8Array> {
   try {
     yield* pieces;
   } catch (error) {

@@ -241,6 +241,10 @@ export class DownloadedFiles implements DataFiles {
     this.#dir = dir;
   }
 
+  absent(files: readonly DataFile[]): readonly DataFile[] {
+    return files;
+  }
+
   async acquire(files: readonly DataFile[]): Promise<AcquiredFiles> {
     const paths = new Map<string, string>();
     for (const file of files) {

@@ -34,22 +34,44 @@ import {
   type DuckDBUnionValue,
   type DuckDBValue,
 } from '@duckdb/node-api';
-import { dateText, intervalText, timestampText } from './time-text.js';
+import { dateText, intervalText, timestampText, zonedText } from './time-text.js';
+import { defaultStyle, zoneOffsets, type Int64Style, type ValueStyle } from './value-style.js';
 
 export type JsonEncoder = (value: DuckDBValue) => string;
 
 /** The encoder for values of a type, nulls included. */
-export function jsonEncoder(type: DuckDBType): JsonEncoder {
-  const encode = encoderOf(type);
+export function jsonEncoder(type: DuckDBType, style = defaultStyle): JsonEncoder {
+  const encode = encoderOf(type, style);
   return (value) => (value === null ? 'null' : encode(value));
 }
 
-function encoderOf(type: DuckDBType): JsonEncoder {
-  if (type instanceof DuckDBListType || type instanceof DuckDBArrayType) return listEncoder(type.valueType);
-  if (type instanceof DuckDBStructType) return structEncoder(type);
-  if (type instanceof DuckDBMapType) return mapEncoder(type);
-  if (type instanceof DuckDBUnionType) return unionEncoder(type);
-  return scalarEncoders[type.typeId] ?? textOf;
+function encoderOf(type: DuckDBType, style: ValueStyle): JsonEncoder {
+  if (type instanceof DuckDBListType || type instanceof DuckDBArrayType)
+    return listEncoder(type.valueType, style);
+  if (type instanceof DuckDBStructType) return structEncoder(type, style);
+  if (type instanceof DuckDBMapType) return mapEncoder(type, style);
+  if (type instanceof DuckDBUnionType) return unionEncoder(type, style);
+  return styledEncoder(type.typeId, style) ?? scalarEncoders[type.typeId] ?? textOf;
+}
+
+const largeIntegers: ReadonlySet<DuckDBTypeId> = new Set([
+  DuckDBTypeId.BIGINT,
+  DuckDBTypeId.UBIGINT,
+  DuckDBTypeId.HUGEINT,
+  DuckDBTypeId.UHUGEINT,
+  DuckDBTypeId.BIGNUM,
+]);
+
+/** Where the style says otherwise than `scalarEncoders`. */
+function styledEncoder(typeId: DuckDBTypeId, style: ValueStyle): JsonEncoder | undefined {
+  const { timeFormat, timeZone, int64 } = style;
+  if (largeIntegers.has(typeId)) return integerEncoders[int64];
+  const unit = timestampUnits[typeId];
+  if (unit === undefined) return undefined;
+  if (timeFormat !== 'rfc3339') return epochEncoder(unit, epochUnits[timeFormat]);
+  return typeId === DuckDBTypeId.TIMESTAMP_TZ && timeZone !== 'UTC'
+    ? timestampEncoder(unit, zoneOffsets(timeZone))
+    : undefined;
 }
 
 const textOf: JsonEncoder = (value) => JSON.stringify(String(value));
@@ -70,6 +92,12 @@ const floatOf: JsonEncoder = (value) => {
 const integerOf: JsonEncoder = (value) =>
   Number.isSafeInteger(Number(value)) ? String(value) : `"${String(value)}"`;
 
+const integerEncoders: Readonly<Record<Int64Style, JsonEncoder>> = {
+  auto: integerOf,
+  string: (value) => `"${String(value)}"`,
+  number: wordOf,
+};
+
 /** What the bindings' five kinds of timestamps have between them; each has one of the units. */
 interface Timestamp {
   readonly isFinite: boolean;
@@ -80,17 +108,50 @@ interface Timestamp {
   toString(): string;
 }
 
-/** @param unitsOf the value in units of which a second has `perSecond` */
-function timestampEncoder(perSecond: number, unitsOf: (timestamp: Timestamp) => bigint): JsonEncoder {
+interface TimestampUnit {
+  readonly perSecond: number;
+  readonly unitsOf: (timestamp: Timestamp) => bigint;
+}
+
+const timestampUnits: Readonly<Partial<Record<DuckDBTypeId, TimestampUnit>>> = {
+  [DuckDBTypeId.TIMESTAMP_S]: { perSecond: 1, unitsOf: ({ seconds }) => seconds },
+  [DuckDBTypeId.TIMESTAMP_MS]: { perSecond: 1_000, unitsOf: ({ millis }) => millis },
+  [DuckDBTypeId.TIMESTAMP]: { perSecond: 1_000_000, unitsOf: ({ micros }) => micros },
+  [DuckDBTypeId.TIMESTAMP_TZ]: { perSecond: 1_000_000, unitsOf: ({ micros }) => micros },
+  [DuckDBTypeId.TIMESTAMP_NS]: { perSecond: 1_000_000_000, unitsOf: ({ nanos }) => nanos },
+};
+
+function timestampEncoder(
+  { perSecond, unitsOf }: TimestampUnit,
+  offsetAt?: (epochSeconds: number) => number,
+): JsonEncoder {
   return (value) => {
     const timestamp = value as unknown as Timestamp;
-    const text = timestampText(unitsOf(timestamp), perSecond);
-    if (text !== undefined) return `"${text}"`;
-    return timestamp.isFinite ? JSON.stringify(timestamp.toString()) : 'null';
+    if (!timestamp.isFinite) return 'null';
+    const units = unitsOf(timestamp);
+    const text = offsetAt ? zonedText(units, perSecond, offsetAt) : timestampText(units, perSecond);
+    return text === undefined ? JSON.stringify(timestamp.toString()) : `"${text}"`;
+  };
+}
+
+const epochUnits = { s: 1, ms: 1e3, us: 1e6, ns: 1e9 } as const;
+
+/** Whole units; a fraction of one stays where the unit is too large for the value, as what it is. */
+function epochEncoder({ perSecond, unitsOf }: TimestampUnit, wantedPerSecond: number): JsonEncoder {
+  return (value) => {
+    const timestamp = value as unknown as Timestamp;
+    if (!timestamp.isFinite) return 'null';
+    const units = unitsOf(timestamp);
+    return wantedPerSecond >= perSecond
+      ? String(units * BigInt(wantedPerSecond / perSecond))
+      : String(Number(units) / (perSecond / wantedPerSecond));
   };
 }
 
 const scalarEncoders: Readonly<Partial<Record<DuckDBTypeId, JsonEncoder>>> = {
+  ...Object.fromEntries(
+    Object.entries(timestampUnits).map(([typeId, unit]) => [typeId, timestampEncoder(unit)]),
+  ),
   [DuckDBTypeId.BOOLEAN]: wordOf,
   [DuckDBTypeId.TINYINT]: wordOf,
   [DuckDBTypeId.SMALLINT]: wordOf,
@@ -106,11 +167,6 @@ const scalarEncoders: Readonly<Partial<Record<DuckDBTypeId, JsonEncoder>>> = {
   [DuckDBTypeId.FLOAT]: floatOf,
   [DuckDBTypeId.DOUBLE]: numberOf,
   [DuckDBTypeId.DECIMAL]: wordOf,
-  [DuckDBTypeId.TIMESTAMP_S]: timestampEncoder(1, ({ seconds }) => seconds),
-  [DuckDBTypeId.TIMESTAMP_MS]: timestampEncoder(1_000, ({ millis }) => millis),
-  [DuckDBTypeId.TIMESTAMP]: timestampEncoder(1_000_000, ({ micros }) => micros),
-  [DuckDBTypeId.TIMESTAMP_TZ]: timestampEncoder(1_000_000, ({ micros }) => micros),
-  [DuckDBTypeId.TIMESTAMP_NS]: timestampEncoder(1_000_000_000, ({ nanos }) => nanos),
   [DuckDBTypeId.DATE]: (value) => {
     const date = value as DuckDBDateValue;
     const text = dateText(date.days);
@@ -125,15 +181,15 @@ const scalarEncoders: Readonly<Partial<Record<DuckDBTypeId, JsonEncoder>>> = {
     value instanceof DuckDBBlobValue ? `"${Buffer.from(value.bytes).toString('base64')}"` : textOf(value),
 };
 
-function listEncoder(itemType: DuckDBType): JsonEncoder {
-  const encode = jsonEncoder(itemType);
+function listEncoder(itemType: DuckDBType, style: ValueStyle): JsonEncoder {
+  const encode = jsonEncoder(itemType, style);
   return (value) => `[${(value as DuckDBListValue | DuckDBArrayValue).items.map(encode).join(',')}]`;
 }
 
-function structEncoder({ entryNames, entryTypes }: DuckDBStructType): JsonEncoder {
+function structEncoder({ entryNames, entryTypes }: DuckDBStructType, style: ValueStyle): JsonEncoder {
   const members = entryTypes.map((type, index) => {
     const name = entryNames[index] ?? '';
-    return { name, label: JSON.stringify(name), encode: jsonEncoder(type) };
+    return { name, label: JSON.stringify(name), encode: jsonEncoder(type, style) };
   });
   return (value) => {
     const { entries } = value as DuckDBStructValue;
@@ -141,9 +197,9 @@ function structEncoder({ entryNames, entryTypes }: DuckDBStructType): JsonEncode
   };
 }
 
-function mapEncoder({ keyType, valueType }: DuckDBMapType): JsonEncoder {
-  const encodeKey = jsonEncoder(keyType);
-  const encodeValue = jsonEncoder(valueType);
+function mapEncoder({ keyType, valueType }: DuckDBMapType, style: ValueStyle): JsonEncoder {
+  const encodeKey = jsonEncoder(keyType, style);
+  const encodeValue = jsonEncoder(valueType, style);
   const isObject = keyType.typeId === DuckDBTypeId.VARCHAR;
   return (value) => {
     const pairs = (value as DuckDBMapValue).entries.map(
@@ -155,8 +211,10 @@ function mapEncoder({ keyType, valueType }: DuckDBMapType): JsonEncoder {
   };
 }
 
-function unionEncoder({ memberTags, memberTypes }: DuckDBUnionType): JsonEncoder {
-  const encoders = new Map(memberTypes.map((type, index) => [memberTags[index] ?? '', jsonEncoder(type)]));
+function unionEncoder({ memberTags, memberTypes }: DuckDBUnionType, style: ValueStyle): JsonEncoder {
+  const encoders = new Map(
+    memberTypes.map((type, index) => [memberTags[index] ?? '', jsonEncoder(type, style)]),
+  );
   return (value) => {
     const { tag, value: member } = value as DuckDBUnionValue;
     return (encoders.get(tag) ?? textOf)(member);

@@ -6,7 +6,7 @@ import type { FieldType } from '@varve/common/contract/columns.js';
 import { DuckDb } from '../delta/duckdb.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { QueryFixture } from './query.test.fixture.js';
-import { renderJson } from './render-json.js';
+import { renderAnswer } from './render-answer.js';
 import { filesSql, sqlColumns, templateSql, viewSql } from './table-views.js';
 
 /**
@@ -145,7 +145,7 @@ function fileOf(partials: readonly PartialRow[]): string {
 
 async function ask(sql: string): Promise<{ names: string[]; types: string[]; rows: unknown[][] }> {
   let text = '';
-  for await (const piece of renderJson(await fixture.engine.query({ sql }, nobody))) text += piece;
+  for await (const piece of renderAnswer(await fixture.engine.query({ sql }, nobody))) text += piece;
   const { columns, rows } = JSON.parse(text) as {
     columns: { name: string; type: string }[];
     rows: unknown[][];

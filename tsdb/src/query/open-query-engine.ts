@@ -2,6 +2,7 @@
  * Puts the query engine together from its parts, all of whose files lie below one folder.
  *
  *     <data_dir>/query/spill/       what queries cannot hold in memory
+ *     <data_dir>/query/exports/     answers in Parquet, until they are sent
  *     <data_dir>/query/templates/   one empty Parquet file per shape of a table
  */
 import { join } from 'node:path';
@@ -10,8 +11,10 @@ import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { DataFiles } from '../delta/data-files.js';
 import type { TableCatalog } from '../delta/snapshot.js';
+import { ExportFolder } from './exported-file.js';
 import { QueryDatabase } from './query-database.js';
-import { queriesRunningMax, QueryEngine } from './query-engine.js';
+import { QueryEngine } from './query-engine.js';
+import { insideMax } from './query-lanes.js';
 import { TableViews } from './table-views.js';
 
 export interface OpenQueryEngineOptions {
@@ -22,6 +25,8 @@ export interface OpenQueryEngineOptions {
   readonly readableFolders: readonly string[];
   readonly memoryBytesMax: number;
   readonly spillBytesMax: number;
+  /** Threads of libuv's pool, four unless `UV_THREADPOOL_SIZE` says otherwise. */
+  readonly blockingThreads?: number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
@@ -29,18 +34,23 @@ export interface OpenQueryEngineOptions {
 
 export async function openQueryEngine(options: OpenQueryEngineOptions): Promise<QueryEngine> {
   const { dataDir, readableFolders, memoryBytesMax, spillBytesMax } = options;
+  const exports = await ExportFolder.open(join(dataDir, 'query', 'exports'), spillBytesMax);
   const templateFolder = join(dataDir, 'query', 'templates');
   return await QueryEngine.open({
     ...options,
+    blockingThreads: options.blockingThreads ?? 4,
+    exports,
     views: await TableViews.open(templateFolder),
     openDatabase: () =>
       QueryDatabase.open({
-        slotsMax: queriesRunningMax,
+        slotsMax: insideMax,
         memoryBytesMax,
         spillFolder: join(dataDir, 'query', 'spill'),
         spillBytesMax,
         // Without the slash, `/lake/tables` would open `/lake/tables-of-others` too.
-        readableFolders: [templateFolder, ...readableFolders].map((folder) => join(folder, '/')),
+        readableFolders: [templateFolder, exports.path, ...readableFolders].map((folder) =>
+          join(folder, '/'),
+        ),
       }),
   });
 }

@@ -26,6 +26,8 @@ export interface AnswerStats {
   readonly elapsedMs: number;
   /** Data files that may hold an answer. */
   readonly files: readonly DataFile[];
+  /** Of them. */
+  readonly bytes: number;
   readonly tables: readonly Snapshot[];
 }
 
@@ -39,7 +41,9 @@ export interface AnswerParts {
   readonly call: <T>(work: () => Promise<T>) => Promise<T>;
   /** After the last row: throws if it was not the last one. */
   readonly finish: () => Promise<void>;
-  readonly release: () => Promise<void>;
+  /** Says how many rows there were so far. */
+  readonly countRows: (count: number) => void;
+  readonly release: (error?: unknown) => Promise<void>;
 }
 
 export class QueryAnswer {
@@ -48,6 +52,7 @@ export class QueryAnswer {
   readonly #parts: AnswerParts;
   #rowCount = 0;
   #isTruncated = false;
+  #error: unknown;
   #closing: Promise<void> | undefined;
 
   constructor(parts: AnswerParts) {
@@ -71,15 +76,30 @@ export class QueryAnswer {
     return this.#parts.stats();
   }
 
+  /** For an answer that is cut off for another reason than its rows. */
+  cutOff(): void {
+    this.#isTruncated = true;
+  }
+
   /** @throws the reason of the query's signal, or Failure `query_failed` when DuckDB fails on the way */
   async *batches(): AsyncGenerator<RowBatch> {
-    const { rowsMax, result, call, signal } = this.#parts;
+    try {
+      yield* this.#batches();
+    } catch (error) {
+      this.#error = error;
+      throw error;
+    }
+  }
+
+  async *#batches(): AsyncGenerator<RowBatch> {
+    const { rowsMax, result, call, signal, countRows } = this.#parts;
     while (true) {
       const chunk = await call(() => result.fetchChunk());
       signal.throwIfAborted();
       if (chunk === null || chunk.rowCount === 0) break;
       const rowCount = Math.min(chunk.rowCount, rowsMax - this.#rowCount);
       this.#rowCount += rowCount;
+      countRows(this.#rowCount);
       this.#isTruncated = rowCount < chunk.rowCount;
       if (rowCount > 0) yield { chunk, rowCount };
       if (this.#isTruncated) return;
@@ -88,7 +108,7 @@ export class QueryAnswer {
   }
 
   async close(): Promise<void> {
-    this.#closing ??= this.#parts.release();
+    this.#closing ??= this.#parts.release(this.#error);
     await this.#closing;
   }
 

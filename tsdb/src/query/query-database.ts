@@ -44,14 +44,17 @@ const heldBackBytes = '4MiB';
 export class QueryDatabase {
   /** True once a fatal error was seen. */
   isBroken = false;
+  /** For looking at texts of SQL: sees no table. */
+  readonly parser: DuckDBConnection;
   readonly #instance: DuckDBInstance;
   /** The last one given back comes first: its views are the newest. */
   readonly #idle: QuerySlot[];
   #inUse = 0;
   #close: (() => void) | undefined;
 
-  private constructor(instance: DuckDBInstance, slots: QuerySlot[]) {
+  private constructor(instance: DuckDBInstance, parser: DuckDBConnection, slots: QuerySlot[]) {
     this.#instance = instance;
+    this.parser = parser;
     this.#idle = slots;
   }
 
@@ -62,7 +65,7 @@ export class QueryDatabase {
     const slots: QuerySlot[] = [];
     for (let number = 0; number < options.slotsMax; number++) slots.push(await openSlot(instance, number));
     await lock(instance, options.readableFolders);
-    return new QueryDatabase(instance, slots);
+    return new QueryDatabase(instance, await instance.connect(), slots);
   }
 
   takeSlot(): QuerySlot {
@@ -82,6 +85,7 @@ export class QueryDatabase {
   async close(): Promise<void> {
     if (this.#inUse > 0) await new Promise<void>((resolve) => (this.#close = resolve));
     for (const { connection } of this.#idle.splice(0)) connection.closeSync();
+    this.parser.closeSync();
     this.#instance.closeSync();
   }
 }

@@ -1,13 +1,15 @@
 /**
  * Answers SQL over the tables, each query at one version of each.
  *
- * 1. A query gets a place, or waits in line for one, or is turned away.
- * 2. Its text passes the guard, which says what tables it names.
- * 3. The files of these are leased, and views in the query's own catalog show them.
- * 4. DuckDB prepares and starts it; rows are taken batch by batch (`QueryAnswer`).
+ * 1. Its text passes the guard, which says what tables it names; their files are held against its conditions. What comes
+ *    out is a plan: whoever knows the answer already, or only wants to know the price, is done here.
+ * 2. The query gets a place in its lane, or waits in line for one, or is turned away (`query-lanes.ts`).
+ * 3. The files are leased, and views in the query's own catalog show them.
+ * 4. DuckDB prepares and starts it; rows are taken batch by batch (`QueryAnswer`), or written to a file (`ExportedFile`).
  * 5. Closing the answer gives everything back, in reverse.
  *
- * A timeout, a client that hangs up and a stop of the program all abort one signal, which interrupts DuckDB.
+ * A timeout, a client that hangs up, whoever cancels it by its id, and a stop of the program all abort one signal, which
+ * interrupts DuckDB.
  */
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
@@ -17,49 +19,43 @@ import { Failure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import { Histogram, type Registry } from '@varve/common/metrics.js';
 import type { DataFiles } from '../delta/data-files.js';
-import type { TableCatalog } from '../delta/snapshot.js';
+import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { Gate } from '../gate.js';
-import type { Params } from './bind-params.js';
+import { planBinding } from './bind-params.js';
+import { tableLabel } from './find-table.js';
+import { ExportedFile, type ExportFolder } from './exported-file.js';
 import { QueryAnswer } from './query-answer.js';
 import type { QueryDatabase } from './query-database.js';
+import { insideMax, laneOf, QueryLanes, waitingMax } from './query-lanes.js';
+import { QueryList } from './query-list.js';
+import { answerTag, planTables, type QueryPlan, type QueryRequest } from './query-plan.js';
 import { QueryRun } from './query-run.js';
-import { openQuerySignal } from './query-signal.js';
-import { Statements } from './statements.js';
+import { openQuerySignal, stopped } from './query-signal.js';
+import { Statements, type Statement } from './statements.js';
 import type { TableViews } from './table-views.js';
 
+export type { QueryPlan, QueryRequest } from './query-plan.js';
+
 export const defaultRowsMax = 10_000;
-/** More than this is an export: ask for it in pieces of time. */
-export const rowsMaxMax = 1_000_000;
 export const defaultTimeoutMs = 60_000;
-export const timeoutMsMax = 600_000;
-
-/** DuckDB works at one query with all cores; more at a time only share them. */
-export const queriesRunningMax = 8;
-export const queriesWaitingMax = 64;
-/** libuv has four threads for calls that block, DuckDB's and the file system's. One stays free for files. */
-const databaseCallsMax = 3;
-
-export interface QueryRequest {
-  readonly sql: string;
-  readonly params?: Params;
-  /** Where tables are that stand without one. */
-  readonly database?: string;
-  /** At most `rowsMaxMax`. */
-  readonly rowsMax?: number;
-  /** From now to the last row taken, waiting in line included. At most `timeoutMsMax`. */
-  readonly timeoutMs?: number;
-}
+export const timeoutMsMax = 3_600_000;
 
 export interface QueryEngineOptions {
   readonly catalog: TableCatalog;
   readonly dataFiles: DataFiles;
   readonly views: TableViews;
-  /** Called again when a database has failed beyond repair. Must have `queriesRunningMax` slots. */
+  readonly exports: ExportFolder;
+  /** Called again when a database has failed beyond repair. Must have `insideMax` slots. */
   readonly openDatabase: () => Promise<QueryDatabase>;
+  /** Threads of libuv's pool: DuckDB's calls block one each. */
+  readonly blockingThreads: number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
 }
+
+/** What two cores read of compressed Parquet: all columns, so that most queries take less. */
+const bytesPerMs = 100_000;
 
 /** What is given back when a query ends, last one first. */
 type Release = () => void | Promise<void>;
@@ -67,16 +63,18 @@ type Release = () => void | Promise<void>;
 export class QueryEngine {
   readonly #options: QueryEngineOptions;
   readonly #seconds: Histogram;
-  readonly #places = new Gate(queriesRunningMax, queriesWaitingMax);
-  readonly #databaseCalls = new Gate(databaseCallsMax);
+  readonly #lanes: QueryLanes;
+  readonly #parsing = new Gate(1);
   readonly #statements = new Statements();
+  readonly #list = new QueryList();
   readonly #stopping = new AbortController();
   #database: Promise<QueryDatabase>;
 
   private constructor(options: QueryEngineOptions) {
     this.#options = options;
+    this.#lanes = new QueryLanes(options.clock, options.blockingThreads);
     // Every query listens; Node takes more than ten for a leak.
-    setMaxListeners(queriesRunningMax + queriesWaitingMax, this.#stopping.signal);
+    setMaxListeners(insideMax + 2 * waitingMax + 8, this.#stopping.signal);
     this.#database = options.openDatabase();
     this.#seconds = new Histogram({
       name: 'varve_tsdb_query_seconds',
@@ -93,74 +91,199 @@ export class QueryEngine {
   }
 
   get status(): { running: number; waiting: number } {
-    return { running: this.#places.inside, waiting: this.#places.waiting };
+    return { running: this.#lanes.running, waiting: this.#lanes.waiting };
+  }
+
+  /** What runs, what ran last, and a way to end the former. */
+  get queries(): Pick<QueryList, 'cancel' | 'recent'> & { running: () => ReturnType<QueryList['running']> } {
+    return {
+      running: () => this.#list.running(this.#options.clock.monotonicMs()),
+      recent: () => this.#list.recent(),
+      cancel: (queryId) => this.#list.cancel(queryId),
+    };
+  }
+
+  /** @throws Failure `stopping`, and whatever the guard refuses */
+  async plan(request: QueryRequest): Promise<QueryPlan> {
+    const { catalog, clock } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const { sql, params = [], database = defaultDatabase } = request;
+    this.#stopping.signal.throwIfAborted();
+    const { parser } = await this.#database;
+    const parse = <T>(work: () => Promise<T>) => this.#parsing.run(work);
+    const read = (snapshots: readonly Snapshot[]) =>
+      this.#statements.read(sql, database, snapshots, parser, parse);
+    let statement = await read(catalog.current());
+    if (request.asOf) statement = await read(await pastSnapshots(catalog, statement, request.asOf));
+    planBinding(statement.parameterNames, params);
+    const tables = planTables(statement, params, clock.nowMs());
+    const files = tables.flatMap((table) => table.files);
+    return {
+      queryId: randomUUID(),
+      request,
+      statement,
+      tables,
+      fileCount: files.length,
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      answerTag: answerTag(request, statement),
+      startedMs,
+    };
+  }
+
+  /** As `run` of what `plan` says. */
+  async query(request: QueryRequest, client: AbortSignal): Promise<QueryAnswer> {
+    return await this.run(await this.plan(request), client);
   }
 
   /**
    * Starts a query. The answer must be closed.
    * @param client aborts when nobody waits for the answer any more
-   * @throws Failure `overloaded`, `stopping`, `query_timeout`, `query_cancelled`, `memory_limit_exceeded`, whatever the
-   * guard refuses, and what the store says about data files
+   * @throws Failure `overloaded`, `stopping`, `query_timeout`, `query_cancelled`, `memory_limit_exceeded`, and what the
+   * store says about data files
    */
-  async query(request: QueryRequest, client: AbortSignal): Promise<QueryAnswer> {
-    if (this.#places.isFull) throw overloaded();
-    const startedMs = this.#options.clock.monotonicMs();
-    const elapsedMs = () => this.#options.clock.monotonicMs() - startedMs;
-    const releases: Release[] = [() => this.#seconds.observe(elapsedMs() / 1_000)];
-    try {
-      return await this.#start(request, client, elapsedMs, releases);
-    } catch (error) {
-      await releaseAll(releases);
-      throw error;
-    }
+  async run(plan: QueryPlan, client: AbortSignal): Promise<QueryAnswer> {
+    return await this.#begin(plan, client, async ({ run, signal, release, countRows }) => {
+      const result = await run.start();
+      return new QueryAnswer({
+        result,
+        rowsMax: plan.request.rowsMax ?? defaultRowsMax,
+        signal,
+        queryId: plan.queryId,
+        stats: () => ({ elapsedMs: this.elapsedMs(plan), ...run.facts }),
+        call: (work) => run.call(work),
+        finish: () => run.finish(),
+        countRows,
+        release,
+      });
+    });
+  }
+
+  /**
+   * Runs a query and writes its answer to a Parquet file. The file must be closed.
+   * @throws as `run`, and Failure `result_too_large`
+   */
+  async export(plan: QueryPlan, client: AbortSignal, bytesMax?: number): Promise<ExportedFile> {
+    const { exports, clock } = this.#options;
+    return await this.#begin(plan, client, async ({ run, signal, release }) => {
+      const path = exports.newPath();
+      const watch = exports.watch(path, clock, bytesMax);
+      try {
+        const rowCount = await run.copyTo(
+          path,
+          plan.request.rowsMax,
+          AbortSignal.any([signal, watch.signal]),
+        );
+        await run.finish();
+        return await ExportedFile.open({ path, rowCount, queryId: plan.queryId, release });
+      } catch (error) {
+        await exports.remove(path);
+        throw watch.signal.aborted ? watch.signal.reason : error;
+      } finally {
+        watch.close();
+      }
+    });
+  }
+
+  /** How DuckDB goes about it; `analyze` runs it. */
+  async explain(plan: QueryPlan, kind: 'plan' | 'analyze', client: AbortSignal): Promise<object> {
+    return await this.#begin(plan, client, async ({ run, release }) => {
+      const text = await run.explain(
+        kind === 'analyze' ? 'EXPLAIN (ANALYZE, FORMAT json)' : 'EXPLAIN (FORMAT json)',
+      );
+      await release();
+      return { query_id: plan.queryId, explain: kind, plan: JSON.parse(text) as unknown };
+    });
+  }
+
+  /** What `run` would read, and about how long it would take. */
+  estimate(plan: QueryPlan): object {
+    const { dataFiles } = this.#options;
+    const absent = plan.tables.flatMap(({ files }) => dataFiles.absent(files));
+    return {
+      query_id: plan.queryId,
+      dry_run: true,
+      lane: laneOf(plan),
+      files: plan.fileCount,
+      bytes: plan.bytes,
+      store_requests: absent.length,
+      store_bytes: absent.reduce((sum, { bytes }) => sum + bytes, 0),
+      rows: plan.tables.reduce(
+        (sum, { files }) => sum + files.reduce((rows, { rowCount }) => rows + rowCount, 0),
+        0,
+      ),
+      estimated_ms: Math.round(3 + plan.fileCount * 0.2 + plan.bytes / bytesPerMs),
+      tables: plan.tables.map(({ snapshot, files }) => ({
+        table: tableLabel(snapshot),
+        version: snapshot.version,
+        files: files.length,
+        files_total: snapshot.files.size,
+        bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      })),
+    };
   }
 
   /** Ends the queries that run and waits for them. Safe to call twice. */
   async close(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
-    this.#stopping.abort();
+    this.#stopping.abort(stopped());
     await (await this.#database).close();
   }
 
-  async #start(
-    request: QueryRequest,
+  elapsedMs({ startedMs }: QueryPlan): number {
+    return this.#options.clock.monotonicMs() - startedMs;
+  }
+
+  async #begin<Answer>(
+    plan: QueryPlan,
     client: AbortSignal,
-    elapsedMs: () => number,
-    releases: Release[],
-  ): Promise<QueryAnswer> {
-    const { catalog, clock } = this.#options;
-    const { rowsMax = defaultRowsMax, timeoutMs = defaultTimeoutMs } = request;
-    const ender = openQuerySignal({ client, stopping: this.#stopping.signal, timeoutMs, clock });
-    const { signal } = ender;
-    releases.push(() => ender.close());
-    releases.push(await this.#places.enter(signal));
+    start: (parts: {
+      run: QueryRun;
+      signal: AbortSignal;
+      countRows: (count: number) => void;
+      release: (error?: unknown) => Promise<void>;
+    }) => Promise<Answer>,
+  ): Promise<Answer> {
+    const lane = laneOf(plan);
+    const entry = this.#list.add(plan, lane);
+    const releases: Release[] = [() => this.#seconds.observe(this.elapsedMs(plan) / 1_000)];
+    const release = async (error?: unknown) => {
+      await releaseAll(releases);
+      this.#list.end(entry, this.elapsedMs(plan), error);
+    };
+    try {
+      const { timeoutMs = defaultTimeoutMs } = plan.request;
+      const ender = openQuerySignal({
+        clients: [client, entry.stop.signal],
+        stopping: this.#stopping.signal,
+        timeoutMs,
+        clock: this.#options.clock,
+      });
+      releases.push(() => ender.close());
+      releases.push(await this.#lanes.enter(lane, ender.signal));
+      entry.isRunning = true;
+      const run = await this.#openRun(plan, ender.signal, releases);
+      const countRows = (count: number) => (entry.rowCount = count);
+      return await start({ run, signal: ender.signal, countRows, release });
+    } catch (error) {
+      await release(error);
+      throw error;
+    }
+  }
+
+  async #openRun(plan: QueryPlan, signal: AbortSignal, releases: Release[]): Promise<QueryRun> {
     const database = await this.#database;
     const slot = database.takeSlot();
     releases.push(() => database.giveBack(slot));
     const run = new QueryRun({
       ...this.#options,
-      sql: request.sql,
-      params: request.params ?? [],
-      database: request.database ?? defaultDatabase,
-      statements: this.#statements,
+      plan,
       slot,
       signal,
-      snapshots: catalog.current(),
-      databaseCalls: this.#databaseCalls,
+      databaseCalls: this.#lanes.calls(laneOf(plan)),
       onFatal: () => this.#replace(database),
     });
     releases.push(() => run.end());
-    const result = await run.start();
-    return new QueryAnswer({
-      result,
-      rowsMax,
-      signal,
-      queryId: randomUUID(),
-      stats: () => ({ elapsedMs: elapsedMs(), files: run.files, tables: run.tables }),
-      call: (work) => run.call(work),
-      finish: () => run.finish(),
-      release: () => releaseAll(releases),
-    });
+    return run;
   }
 
   /** After a fatal error DuckDB answers nothing any more; other queries must not suffer for the one that caused it. */
@@ -180,10 +303,17 @@ async function releaseAll(releases: Release[]): Promise<void> {
   for (const release of releases.splice(0).reverse()) await release();
 }
 
-function overloaded(): Failure {
-  return new Failure(
-    'overloaded',
-    `${queriesRunningMax} queries are running and ${queriesWaitingMax} are waiting`,
-    { hint: 'ask again in a moment' },
-  );
+/** The tables that a statement names, as they were; others are not there. @throws Failure where a version is not */
+async function pastSnapshots(
+  catalog: TableCatalog,
+  { tables }: Statement,
+  asOf: NonNullable<QueryRequest['asOf']>,
+): Promise<Snapshot[]> {
+  const { snapshotAt } = catalog;
+  if (!snapshotAt) throw new Failure('bad_param', 'as_of: earlier versions cannot be read here');
+  if ('version' in asOf && tables.length > 1)
+    throw new Failure('bad_param', 'as_of: a version is of one table, and the query names several', {
+      hint: 'give a time instead',
+    });
+  return await Promise.all(tables.map(({ snapshot }) => snapshotAt.call(catalog, snapshot.name, asOf)));
 }

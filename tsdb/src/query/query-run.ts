@@ -1,33 +1,29 @@
 /**
  * One query on its way: what it holds, in the order in which it got it, and how it gives that back.
  */
-import type { DuckDBResult } from '@duckdb/node-api';
+import type { DuckDBPreparedStatement, DuckDBResult } from '@duckdb/node-api';
 import type { Clock } from '@varve/common/clock.js';
+import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
-import type { DataFile, Snapshot } from '../delta/snapshot.js';
-import { quoteName } from '../delta/sql-text.js';
+import type { DataFile } from '../delta/snapshot.js';
+import { quoteName, quoteText } from '../delta/sql-text.js';
 import type { Gate } from '../gate.js';
-import { bind, planBinding, type Params } from './bind-params.js';
-import { planFiles } from './plan-files.js';
+import { bind, planBinding } from './bind-params.js';
+import type { AnswerStats } from './query-answer.js';
 import type { QuerySlot } from './query-database.js';
+import type { PlannedTable, QueryPlan } from './query-plan.js';
 import { untilAborted } from './query-signal.js';
 import { isFatal, toSqlFailure } from './sql-errors.js';
-import { prunableTags, type Statement, type Statements, type StatementTable } from './statements.js';
 import type { TableViews } from './table-views.js';
 
 /** An interrupt that comes between two calls of DuckDB is lost, so that it is repeated. */
 const interruptEveryMs = 20;
 
 export interface QueryRunOptions {
-  readonly sql: string;
-  readonly params: Params;
-  /** Where tables are that stand without one. */
-  readonly database: string;
-  readonly statements: Statements;
+  readonly plan: QueryPlan;
   readonly slot: QuerySlot;
-  readonly snapshots: readonly Snapshot[];
   readonly dataFiles: DataFiles;
   readonly views: TableViews;
   readonly databaseCalls: Gate;
@@ -42,7 +38,6 @@ export class QueryRun {
   readonly #options: QueryRunOptions;
   readonly #leases: AcquiredFiles[] = [];
   readonly #files: DataFile[] = [];
-  #statement: Statement | undefined;
   #isInTransaction = false;
   #isEnding = false;
 
@@ -51,32 +46,57 @@ export class QueryRun {
     options.signal.addEventListener('abort', () => void this.#interrupt(), { once: true });
   }
 
-  /** What the query reads: known once it has started. */
-  get tables(): readonly Snapshot[] {
-    return this.#statement?.tables.map(({ snapshot }) => snapshot) ?? [];
-  }
-
-  get files(): readonly DataFile[] {
-    return this.#files;
+  get facts(): Pick<AnswerStats, 'files' | 'bytes' | 'tables'> {
+    const { tables, bytes } = this.#options.plan;
+    return { files: this.#files, bytes, tables: tables.map(({ snapshot }) => snapshot) };
   }
 
   /** @throws Failure; `end` must be called all the same */
   async start(): Promise<DuckDBResult> {
-    const { sql, params, database, slot, snapshots, statements } = this.#options;
-    const call = <T>(work: () => Promise<T>) => this.call(work);
-    const statement = await statements.read(sql, database, snapshots, slot.connection, call);
-    this.#statement = statement;
-    const values = planBinding(statement.parameterNames, params);
+    const prepared = await this.#prepare(this.#options.plan.request.sql);
+    return await this.call(() => prepared.stream());
+  }
+
+  /** What DuckDB says of it, with the names of objects in place of local files. */
+  async explain(prefix: string): Promise<string> {
+    const prepared = await this.#prepare(`${prefix} ${this.#options.plan.request.sql}`);
+    const reader = await this.call(() => prepared.runAndReadAll());
+    let text = reader
+      .getRows()
+      .map((row) => String(row[1]))
+      .join('\n');
+    for (const [path, key] of this.#keyByPath()) text = text.replaceAll(path, key);
+    return text;
+  }
+
+  /**
+   * Writes all rows to a Parquet file, at most `rowsMax`.
+   * @returns how many
+   */
+  async copyTo(path: string, rowsMax: number | undefined, signal: AbortSignal): Promise<number> {
+    const { sql } = this.#options.plan.request;
+    const limit = rowsMax === undefined || !Number.isFinite(rowsMax) ? '' : ` LIMIT ${rowsMax}`;
+    // What passed the guard is one whole SELECT, and one in parentheses is a table.
+    const copy = `COPY (SELECT * FROM (${withoutEnd(sql)}\n)${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
+    signal.addEventListener('abort', () => void this.#interrupt(), { once: true });
+    const prepared = await this.#prepare(copy);
+    return (await this.call(() => prepared.run())).rowsChanged;
+  }
+
+  async #prepare(sql: string): Promise<DuckDBPreparedStatement> {
+    const { slot, plan } = this.#options;
+    const { params = [], database = defaultDatabase } = plan.request;
+    const values = planBinding(plan.statement.parameterNames, params);
     const preparation: string[] = [];
     try {
-      for (const table of statement.tables) preparation.push(await this.#showTable(table));
-      if (slot.database !== database) preparation.push(await this.#chooseDatabase());
+      for (const table of plan.tables) preparation.push(await this.#showTable(table));
+      if (slot.database !== database) preparation.push(await this.#chooseDatabase(database));
       return await this.call(async () => {
         await slot.connection.run([...preparation.filter((part) => part !== ''), 'BEGIN'].join('; '));
         this.#isInTransaction = true;
         const prepared = await slot.connection.prepare(sql);
         bind(prepared, values);
-        return await prepared.stream();
+        return prepared;
       });
     } catch (error) {
       // Nobody knows what of the preparation was run.
@@ -122,12 +142,8 @@ export class QueryRun {
     }
   }
 
-  async #showTable({ snapshot, conditions }: StatementTable): Promise<string> {
-    const { dataFiles, views, slot, signal, params, clock } = this.#options;
-    const files = planFiles(conditions, snapshot.files.values(), {
-      tags: prunableTags(snapshot.columns),
-      context: { params, nowUs: clock.nowMs() * 1_000 },
-    });
+  async #showTable({ snapshot, files }: PlannedTable): Promise<string> {
+    const { dataFiles, views, slot, signal } = this.#options;
     const acquired = await untilAborted(dataFiles.acquire(files), signal, (late) => late.release());
     this.#leases.push(acquired);
     this.#files.push(...files);
@@ -137,15 +153,16 @@ export class QueryRun {
   }
 
   /** Tables of the default database are found from there too, but the guard lets no statement name one. */
-  async #chooseDatabase(): Promise<string> {
-    const { slot, database } = this.#options;
+  async #chooseDatabase(database: string): Promise<string> {
+    const { slot } = this.#options;
     await this.call(() => slot.connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(database)}`));
     slot.database = database;
     return `USE ${quoteName(slot.catalog)}.${quoteName(database)}`;
   }
 
   #explain(error: unknown): unknown {
-    const { signal, sql, onFatal } = this.#options;
+    const { signal, plan, onFatal } = this.#options;
+    const { sql } = plan.request;
     if (signal.aborted) return signal.reason;
     if (error instanceof Failure) return error;
     if (isFatal(error)) onFatal();
@@ -164,4 +181,9 @@ export class QueryRun {
       await clock.sleep(interruptEveryMs);
     }
   }
+}
+
+/** Without the semicolon at the end. */
+function withoutEnd(sql: string): string {
+  return sql.replace(/[\s;]+$/, '');
 }

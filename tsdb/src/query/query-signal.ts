@@ -6,8 +6,8 @@ import type { Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 
 export interface QuerySignalOptions {
-  /** Aborts when nobody waits for the answer any more. */
-  readonly client: AbortSignal;
+  /** Abort when nobody wants the answer any more. */
+  readonly clients: readonly AbortSignal[];
   readonly stopping: AbortSignal;
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -19,11 +19,11 @@ export interface QuerySignal {
   close(): void;
 }
 
-export function openQuerySignal({ client, stopping, timeoutMs, clock }: QuerySignalOptions): QuerySignal {
+export function openQuerySignal({ clients, stopping, timeoutMs, clock }: QuerySignalOptions): QuerySignal {
   const ended = new AbortController();
   const controller = new AbortController();
   const abortWith = (failure: () => Failure) => () => controller.abort(failure());
-  listen(client, ended.signal, abortWith(cancelled));
+  for (const client of clients) listen(client, ended.signal, abortWith(cancelled));
   listen(stopping, ended.signal, abortWith(stopped));
   const onTimeout = abortWith(() => timedOut(timeoutMs));
   void clock.sleep(timeoutMs, ended.signal).then(() => {
@@ -37,9 +37,9 @@ function listen(signal: AbortSignal, until: AbortSignal, onAbort: () => void): v
   else signal.addEventListener('abort', onAbort, { once: true, signal: until });
 }
 
-const cancelled = () => new Failure('query_cancelled', 'the client did not wait for the answer');
+const cancelled = () => new Failure('query_cancelled', 'nobody wants the answer any more');
 
-const stopped = () => new Failure('stopping', 'the server stops', { hint: 'ask again in a moment' });
+export const stopped = () => new Failure('stopping', 'the server stops', { hint: 'ask again in a moment' });
 
 const timedOut = (timeoutMs: number) =>
   new Failure('query_timeout', `the query was not done after ${timeoutMs / 1_000} s`, {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { QueryFixture } from './query.test.fixture.js';
-import { renderJson } from './render-json.js';
+import { renderAnswer } from './render-answer.js';
 import { jsonEncoder } from './json-values.js';
 import { typeName } from './type-names.js';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
@@ -96,7 +96,7 @@ test('an answer is one JSON text, however many pieces it has', async () => {
     new AbortController().signal,
   );
   const pieces: string[] = [];
-  for await (const piece of renderJson(answer)) pieces.push(piece);
+  for await (const piece of renderAnswer(answer)) pieces.push(String(piece));
   const { rows, stats, ...rest } = JSON.parse(pieces.join('')) as {
     rows: unknown[];
     stats: { elapsed_ms: number };

@@ -22,6 +22,22 @@ export function timestampText(value: bigint, perSecond: number): string | undefi
     : `${date}T${clockText(secondOfDay)}${fractionText(fraction, perSecond)}Z`;
 }
 
+/** `2026-01-01T01:00:00+01:00`. @param offsetAt seconds east of Greenwich at an instant */
+export function zonedText(
+  value: bigint,
+  perSecond: number,
+  offsetAt: (epochSeconds: number) => number,
+): string | undefined {
+  const offset = offsetAt(Math.floor(Number(value) / perSecond));
+  const text = timestampText(value + BigInt(offset * perSecond), perSecond);
+  return offset === 0 ? text : text?.replace('Z', offsetText(offset));
+}
+
+function offsetText(offset: number): string {
+  const minutes = Math.abs(offset) / 60;
+  return `${offset < 0 ? '-' : '+'}${twoDigits[Math.floor(minutes / 60)] ?? ''}:${twoDigits[minutes % 60] ?? ''}`;
+}
+
 /** Answers are full of timestamps: numbers take a tenth of the time of BigInt, and hold microseconds until 2255. */
 function splitSeconds(value: bigint, perSecond: number): readonly [seconds: number, fraction: number] {
   const units = Number(value);

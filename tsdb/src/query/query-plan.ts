@@ -1,0 +1,66 @@
+/**
+ * What a query will do, known before it does it: which tables at which version, which of their files, how much that is, and
+ * a name for the answer that stays the same as long as the answer does.
+ */
+import { createHash } from 'node:crypto';
+import { defaultDatabase } from '@varve/common/contract/object-keys.js';
+import type { DataFile, Snapshot } from '../delta/snapshot.js';
+import type { ParamValue, Params } from './bind-params.js';
+import { tableLabel } from './find-table.js';
+import { planFiles } from './plan-files.js';
+import { prunableTags, type Statement } from './statements.js';
+
+export interface QueryRequest {
+  readonly sql: string;
+  readonly params?: Params;
+  /** Where tables are that stand without one. */
+  readonly database?: string;
+  readonly rowsMax?: number;
+  /** From now to the last row taken, waiting in line included. */
+  readonly timeoutMs?: number;
+  /** Each table as it was then, or at that version. */
+  readonly asOf?: { readonly version: number } | { readonly timeMs: number };
+}
+
+export interface PlannedTable {
+  readonly snapshot: Snapshot;
+  /** Those that may hold an answer. */
+  readonly files: readonly DataFile[];
+}
+
+export interface QueryPlan {
+  readonly queryId: string;
+  readonly request: QueryRequest;
+  readonly statement: Statement;
+  readonly tables: readonly PlannedTable[];
+  readonly fileCount: number;
+  readonly bytes: number;
+  /** Undefined where the same question may be answered otherwise the next time: `now()`, `random()`. */
+  readonly answerTag: string | undefined;
+  /** On the clock that only goes forward. */
+  readonly startedMs: number;
+}
+
+export function planTables(statement: Statement, params: Params, nowMs: number): PlannedTable[] {
+  return statement.tables.map(({ snapshot, conditions }) => ({
+    snapshot,
+    files: planFiles(conditions, snapshot.files.values(), {
+      tags: prunableTags(snapshot.columns),
+      context: { params, nowUs: nowMs * 1_000 },
+    }),
+  }));
+}
+
+/** Of question and table versions. How the answer is written comes on top (`http/query-routes.ts`). */
+export function answerTag(request: QueryRequest, statement: Statement): string | undefined {
+  if (!statement.isRepeatable) return undefined;
+  const { sql, params = [], database = defaultDatabase, rowsMax } = request;
+  const versions = statement.tables.map(({ snapshot }) => [tableLabel(snapshot), snapshot.version]);
+  const question = [sql, sortedParams(params), database, rowsMax ?? null, versions];
+  return createHash('sha256').update(JSON.stringify(question)).digest('base64url').slice(0, 27);
+}
+
+function sortedParams(params: Params): unknown {
+  if (Array.isArray(params)) return params;
+  return Object.entries(params as Readonly<Record<string, ParamValue>>).sort(([a], [b]) => (a < b ? -1 : 1));
+}
