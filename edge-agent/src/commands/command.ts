@@ -2,7 +2,7 @@
  * What all commands of `varve-edge` share. Each is a file of this folder that defines its options and what it does;
  * `main.ts` loads the one that was asked for, so that a running agent does not hold the tools in memory.
  */
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import type { ConfigSource } from '@varve/common/config/read-config.js';
 import type { Host } from '@varve/common/program.js';
 
@@ -34,4 +34,13 @@ export function addExamples(command: Command, ...examples: readonly string[]): C
 
 export function sourceOf({ config, set }: ConfigOptions, { host }: CommandContext): ConfigSource {
   return { path: config, assignments: set, env: host.env };
+}
+
+/** For commander: a whole number within bounds. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= min && number <= max) return number;
+    throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
+  };
 }

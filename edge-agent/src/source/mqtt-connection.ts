@@ -208,7 +208,7 @@ export function encodePubacks(packetIds: readonly number[]): Buffer {
 }
 
 /** Read for every connection: certificates are renewed while the agent runs. @throws ConnectionRefused */
-function readTls(tls: TlsConfig | undefined): { ca?: string; cert?: string; key?: string } {
+export function readTls(tls: TlsConfig | undefined): { ca?: string; cert?: string; key?: string } {
   try {
     return Object.fromEntries(
       Object.entries(tls ?? {}).flatMap(([option, written]: [string, string | undefined]) =>

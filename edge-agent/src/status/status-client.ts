@@ -14,7 +14,7 @@ interface ShownDeadLetter {
 }
 
 export async function printStatus(address: ListenAddress, asJson: boolean): Promise<string> {
-  const status = (await ask(address, '/status')) as EdgeStatus;
+  const status = (await askAgent(address, '/status')) as EdgeStatus;
   return asJson ? `${JSON.stringify(status)}\n` : describeStatus(status);
 }
 
@@ -24,19 +24,19 @@ export async function printDeadLetters(
   asJson: boolean,
 ): Promise<string> {
   const path = `/dead-letters?limit=${encodeURIComponent(limit)}`;
-  const { dead_letters: letters } = (await ask(address, path)) as { dead_letters: ShownDeadLetter[] };
+  const { dead_letters: letters } = (await askAgent(address, path)) as { dead_letters: ShownDeadLetter[] };
   if (asJson) return letters.map((letter) => `${JSON.stringify(letter)}\n`).join('');
   if (letters.length === 0) return 'no dead letters: every message was understood\n';
   return letters.map(describeDeadLetter).join('');
 }
 
-async function ask(address: ListenAddress, path: string): Promise<unknown> {
+export async function askAgent(address: ListenAddress, path: string): Promise<unknown> {
   const url = `http://${formatListenAddress(address)}${path}`;
   let response: Response;
   try {
     response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
   } catch (cause) {
-    throw new Failure('store_unavailable', `no agent answers on ${url}: ${messageOf(cause)}`, {
+    throw new Failure('server_unreachable', `no agent answers on ${url}: ${messageOf(cause)}`, {
       cause,
       hint: 'start it with "varve-edge run", or check status.listen in the configuration',
     });
