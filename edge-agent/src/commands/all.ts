@@ -12,6 +12,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     description: 'Says whether the configuration is right, and every problem it has.',
     load: () => import('./check.js'),
   },
+  test: {
+    description: 'Runs the tests beside the configuration: messages in, rows, windows and refusals out.',
+    load: () => import('./test.js'),
+  },
   tail: { description: 'Shows messages of the running agent.', load: () => import('./tail.js') },
   status: { description: 'Says how the running agent fares.', load: () => import('./status.js') },
   doctor: {

@@ -57,7 +57,11 @@ export class Window {
   }
 
   /** `arrival` as of its block. */
-  take(message: LoggedMessage, router: Router, arrival?: BlockArrival): void {
+  take(
+    message: LoggedMessage,
+    router: Pick<Router, 'route' | 'arrivalStreams'>,
+    arrival?: BlockArrival,
+  ): void {
     this.#lastSeq = message.seq;
     this.#logBytes += message.topic.length + message.payload.length;
     // What was evicted keeps its number, and is in the ledger.
