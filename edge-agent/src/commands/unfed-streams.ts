@@ -1,7 +1,7 @@
 /** Streams that no source feeds: right by themselves, and hardly meant. */
 import type { StreamConfig } from '../decode/stream-config.js';
 import type { TemplateLevel } from '../decode/topic-template.js';
-import type { SourceConfig } from '../source/source-schema.js';
+import type { SourceConfig } from '../source/source-config.js';
 
 /** A sentence for each. */
 export function findUnfedStreams(

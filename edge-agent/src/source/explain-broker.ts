@@ -1,5 +1,5 @@
 /** What it means that a broker does not let us in, and what to do: for `varve-edge check --connect`. */
-import type { SourceConfig } from './source-schema.js';
+import type { SourceConfig } from './source-config.js';
 
 export interface BrokerProblem {
   /** Stable. */

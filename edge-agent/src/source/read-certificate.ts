@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { connect, type PeerCertificate } from 'node:tls';
 import { systemCodeOf } from '@varve/common/errors.js';
 import { readTls } from './mqtt-connection.js';
-import type { SourceConfig } from './source-schema.js';
+import type { SourceConfig } from './source-config.js';
 
 export interface CertificateFacts {
   readonly subject: string;

@@ -10,7 +10,7 @@ import { messageOf, systemCodeOf } from '@varve/common/errors.js';
 import { explainBrokerProblem, type BrokerProblem } from './explain-broker.js';
 import { planProtocolVersion, readTls, type ProtocolVersion } from './mqtt-connection.js';
 import { readCertificate, type CertificateFacts } from './read-certificate.js';
-import type { SourceConfig } from './source-schema.js';
+import type { SourceConfig } from './source-config.js';
 import { matchesFilter } from './topic-filter.js';
 
 const connectTimeoutMs = 10_000;
