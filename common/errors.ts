@@ -31,6 +31,7 @@ export const failureTable = {
   key_invalid: { kind: 'rejected', status: 400 },
   shipment_invalid: { kind: 'rejected', status: 400 },
   bad_request: { kind: 'rejected', status: 400 },
+  not_local: { kind: 'rejected', status: 403 },
   bad_param: { kind: 'rejected', status: 400 },
   sql_syntax: { kind: 'rejected', status: 400 },
   sql_invalid: { kind: 'rejected', status: 400 },

@@ -38,6 +38,7 @@ import { Pump } from './ship/pump.js';
 import { remakeShipment } from './ship/remake-shipment.js';
 import { Shipper } from './ship/shipper.js';
 import { MqttSource } from './source/mqtt-source.js';
+import { LiveTail } from './status/live-tail.js';
 import { StatusPublisher } from './status/status-publisher.js';
 import { createStatusServer } from './status/status-server.js';
 import { readStatus } from './status/status.js';
@@ -174,7 +175,11 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     reachableStore: () => shipper.reachableStore(),
     isLineOpen: () => shipper.isLineOpen,
   });
-  const server = createStatusServer({ logger, registry, log, status });
+  const tail = new LiveTail(
+    router,
+    config.streams.map(({ name }) => name),
+  );
+  const server = createStatusServer({ logger, registry, log, status, tail });
 
   try {
     const address = await listen(server, config.listen, 'status.listen');

@@ -1,21 +1,55 @@
 /** `varve-edge tail` */
+import { stopSignal } from '@varve/common/program.js';
 import { readEdgeConfig } from '../config.js';
 import { printDeadLetters } from '../status/status-client.js';
+import { showTail } from '../status/tail-client.js';
 import {
   addConfigOptions,
   addExamples,
   sourceOf,
+  wholeNumber,
   type ConfigOptions,
   type DefineCommand,
 } from './command.js';
 
+interface TailCommandOptions extends ConfigOptions {
+  readonly dead?: true;
+  readonly limit?: number;
+  readonly json?: true;
+}
+
+const lettersDefault = 20;
+
 export const define: DefineCommand = (command, context) => {
-  addExamples(addConfigOptions(command), '--dead --config edge.yaml')
-    .requiredOption('--dead', 'the messages that no stream could read, newest first, with the reason')
-    .option('--limit <count>', 'how many', '20')
-    .option('--json', 'for programs')
-    .action(async (options: ConfigOptions & { limit: string; json?: true }) => {
+  const { host } = context;
+  command.argument('[stream]', 'absent: what all streams make of their messages');
+  addExamples(
+    addConfigOptions(command),
+    '--config edge.yaml',
+    'environment --limit 10 --config edge.yaml',
+    '--dead --config edge.yaml',
+  )
+    .option('--dead', `the messages that no stream could read, newest first, with the reason`)
+    .option(
+      '--limit <count>',
+      `ends after so many messages (--dead: ${lettersDefault})`,
+      wholeNumber(1, 1_000_000),
+    )
+    .option('--json', 'a line of JSON each; so it is when it does not go to a terminal, without --dead')
+    .action(async (stream: string | undefined, options: TailCommandOptions) => {
       const { listen } = await readEdgeConfig(sourceOf(options, context));
-      context.host.stdout.write(await printDeadLetters(listen, options.limit, options.json ?? false));
+      if (options.dead) {
+        const limit = String(options.limit ?? lettersDefault);
+        host.stdout.write(await printDeadLetters(listen, limit, options.json ?? false));
+        return;
+      }
+      await showTail({
+        address: listen,
+        stream,
+        asJson: options.json ?? !host.stdout.isTTY,
+        countMax: options.limit ?? Number.POSITIVE_INFINITY,
+        write: (text) => host.stdout.write(text),
+        signal: stopSignal(host),
+      });
     });
 };

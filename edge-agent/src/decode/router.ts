@@ -29,6 +29,12 @@ export interface StreamRefusal {
   readonly reason: string;
 }
 
+/** Hears what becomes of messages, as it does; keeps nothing of what it is handed. */
+export interface RouteListener {
+  onRows(message: LoggedMessage, stream: string, mapped: MappedRows): void;
+  onRefused(message: LoggedMessage, refusals: readonly StreamRefusal[]): void;
+}
+
 interface Stream {
   readonly config: StreamConfig;
   readonly decode: Decode;
@@ -56,6 +62,8 @@ export class Router {
   readonly #decoded = new DecodedRows();
   readonly #mapped = new MappedRows();
   readonly #appender = new RowAppender();
+  /** Undefined while nobody watches. */
+  listener: RouteListener | undefined;
 
   /** `shipped` are the tables that the agent has made shipments for. */
   constructor(streams: readonly StreamConfig[], shipped: Iterable<TableName> = []) {
@@ -75,6 +83,12 @@ export class Router {
 
   /** Adds the message's rows to `batches`. Returns why not, for each stream that could not. */
   route(message: LoggedMessage, batches: OpenBatches): readonly StreamRefusal[] {
+    const refusals = this.#route(message, batches);
+    if (refusals.length > 0) this.listener?.onRefused(message, refusals);
+    return refusals;
+  }
+
+  #route(message: LoggedMessage, batches: OpenBatches): readonly StreamRefusal[] {
     const routes = this.#routesOf(message.topic);
     if (routes.length === 0) return noStream;
     let refusals: StreamRefusal[] | undefined;
@@ -106,17 +120,19 @@ export class Router {
   }
 
   #append(
-    { arrivedMs }: LoggedMessage,
+    message: LoggedMessage,
     { config, mapper }: Stream,
     facts: TopicFacts,
     batches: OpenBatches,
   ): Refusal | undefined {
     const mapped = this.#mapped;
     mapped.clear();
-    const refusal = mapper.map(this.#decoded, facts, arrivedMs, mapped);
+    const refusal = mapper.map(this.#decoded, facts, message.arrivedMs, mapped);
     if (refusal) return refusal;
     const destination = { stream: config, columns: mapper, batches, register: this.#register };
-    return this.#appender.append(mapped, destination);
+    const full = this.#appender.append(mapped, destination);
+    if (!full) this.listener?.onRows(message, config.name, mapped);
+    return full;
   }
 
   #routesOf(topic: string): readonly Route[] {

@@ -1,11 +1,14 @@
 /**
- * The agent's HTTP server: `/status`, `/dead-letters`, `/metrics`, `/healthz`. Read only; loopback unless told otherwise.
+ * The agent's HTTP server: `/status`, `/dead-letters`, `/metrics`, `/healthz`, `/tail`. Read only; loopback unless told otherwise,
+ * and `/tail`, which hands out what sensors send, in any case.
  */
+import { isIP } from 'node:net';
 import { Failure } from '@varve/common/errors.js';
-import { createHttpServer, type FastifyInstance } from '@varve/common/http-server.js';
+import { createHttpServer, type FastifyInstance, type FastifyRequest } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { DeadLetter, EdgeLog } from '../log/edge-log.js';
+import type { LiveTail } from './live-tail.js';
 import { readStatus, type StatusSources } from './status.js';
 
 const lettersDefault = 100;
@@ -16,13 +19,30 @@ export interface StatusServerOptions {
   readonly registry: Registry;
   readonly log: Pick<EdgeLog, 'deadLetters'>;
   readonly status: StatusSources;
+  readonly tail: Pick<LiveTail, 'watch' | 'close'>;
 }
 
-export function createStatusServer({ logger, registry, log, status }: StatusServerOptions): FastifyInstance {
+export function createStatusServer({
+  logger,
+  registry,
+  log,
+  status,
+  tail,
+}: StatusServerOptions): FastifyInstance {
   const server = createHttpServer({ log: logger, registry, bodyBytesMax: 1_024 });
   server.get('/status', () => readStatus(status));
   server.get('/dead-letters', async (request) => {
     return { dead_letters: (await log.deadLetters(readLimit(request.query))).map(toJson) };
+  });
+  server.get('/tail', (request, reply) => {
+    requireLocal(request);
+    const { stream } = request.query as { stream?: unknown };
+    return reply.type('application/jsonl').send(tail.watch(typeof stream === 'string' ? stream : undefined));
+  });
+  // Before the server waits for its connections to end.
+  server.addHook('preClose', (done) => {
+    tail.close();
+    done();
   });
   // Gauges are read when they are asked for, not in between.
   server.addHook('onRequest', async (request) => {
@@ -53,4 +73,18 @@ function toJson({ seq, source, topic, payload, code, reason, arrivedMs }: DeadLe
     reason,
     ...(isText ? { payload: text } : { payload_base64: Buffer.from(payload).toString('base64') }),
   };
+}
+
+/**
+ * From this machine, and not through a name that a web page made point here (DNS rebinding). Other pages cannot read the answer.
+ * @throws Failure `not_local`
+ */
+function requireLocal({ socket, hostname }: FastifyRequest): void {
+  const address = socket.remoteAddress ?? '';
+  const isLoopback = address === '::1' || /^(::ffff:)?127\./.test(address);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  if (isLoopback && (host === 'localhost' || isIP(host) !== 0)) return;
+  throw new Failure('not_local', 'what sensors send is shown on the gateway itself only', {
+    hint: 'run "varve-edge tail" there, by ssh',
+  });
 }
