@@ -113,7 +113,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
       pump.wake();
       publisher.wake();
     },
-    onReachable: () => publisher.wake(),
+    onReachable: () => {
+      pump.noteStoreBack();
+      publisher.wake();
+    },
   });
   const pump: Pump = new Pump({
     ...{ ...shipping, aggregation },

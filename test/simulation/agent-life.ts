@@ -96,7 +96,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
     isLogDrained: () => pump.isAtEnd,
     openStore: () => store.open(),
     onConfirmed: () => pump.wake(),
-    onReachable: () => undefined,
+    onReachable: () => pump.noteStoreBack(),
   });
   const pump: Pump = new Pump({
     ...{ ...shipping, aggregation },

@@ -2,7 +2,14 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { outboxEntry } from './shipping.test.fixture.js';
 import { planRoom, planUploads } from './outbox.js';
-import { addRange, advanceRanges, countMessages, planCatchUp, planJump } from './plan-lanes.js';
+import {
+  addRange,
+  advanceRanges,
+  countMessages,
+  planCatchUp,
+  planJump,
+  planJumpAtReturn,
+} from './plan-lanes.js';
 
 const full = {
   liveFirst: true,
@@ -20,6 +27,14 @@ test('a burst of new messages is no outage', () => assert(!planJump({ ...full, n
 test('old is six times ship.every', () => assert(!planJump({ ...full, everyMs: 60_000 })));
 test('ship.live_first: false reads in order', () => assert(!planJump({ ...full, liveFirst: false })));
 test('the ranges are bounded', () => assert(!planJump({ ...full, rangeCount: 64 })));
+
+test('when the store is back, what is older than the windows that wait for it is jumped over', () => {
+  const back = { ...full, nowMs: 40_001 };
+  assert(planJumpAtReturn(back));
+  assert(!planJumpAtReturn({ ...back, nowMs: 40_000 }));
+  assert(!planJumpAtReturn({ ...back, liveFirst: false }));
+  assert(!planJumpAtReturn({ ...back, rangeCount: 64 }));
+});
 
 const range = (firstSeq: number, endSeq: number) => ({ firstSeq, endSeq });
 test('a flood is jumped over when several windows wait behind a full one', () => {

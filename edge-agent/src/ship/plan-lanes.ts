@@ -14,7 +14,7 @@ export type ShippingLane = typeof liveLane | typeof backlogLane;
 /** With more, the live lane reads on: each is a row of the log, and a thing to explain. */
 const rangesMax = 64;
 const staleMsMin = 60_000;
-/** Of `ship.max_rows` messages: some seconds of a small gateway's work. */
+/** Of `ship.max_rows` messages, some seconds of a small gateway's work; or as many as the live lane has in the outbox. */
 const windowsBehindMax = 4;
 
 export interface LiveState {
@@ -32,6 +32,12 @@ export function planJump(state: LiveState): boolean {
   const { liveFirst, everyMs, isWindowStuck, arrivedMs, nowMs, rangeCount } = state;
   const isStale = nowMs - arrivedMs > staleMsOf(everyMs);
   return liveFirst && isWindowStuck && isStale && rangeCount < rangesMax;
+}
+
+/** The store takes shipments again: new messages do not wait for what came since the live lane had no more room. */
+export function planJumpAtReturn(state: Omit<LiveState, 'isWindowStuck'>): boolean {
+  const { liveFirst, everyMs, arrivedMs, nowMs, rangeCount } = state;
+  return liveFirst && nowMs - arrivedMs > windowsBehindMax * everyMs && rangeCount < rangesMax;
 }
 
 export interface CatchUpState {

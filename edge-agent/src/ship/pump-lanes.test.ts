@@ -48,6 +48,7 @@ interface Shipped {
 interface Round {
   readonly isStoreThere: boolean;
   readonly everyMs?: number;
+  readonly isBack?: boolean;
   /** Absent: the pump is stopped when it waits. */
   readonly clock?: Clock;
 }
@@ -75,7 +76,7 @@ class Gateway {
   }
 
   /** One life: pumps, and uploads where the store is there, until nothing is left to do or it is killed. */
-  async live({ isStoreThere, everyMs = 0, clock }: Round): Promise<void> {
+  async live({ isStoreThere, everyMs = 0, clock, isBack }: Round): Promise<void> {
     try {
       const outbox = await Outbox.open(this.directory, this.#edgeLog(), 1e9);
       let stop = new AbortController();
@@ -98,6 +99,7 @@ class Gateway {
         clock: clock ?? { ...systemClock, sleep: async () => Promise.resolve().then(() => stop.abort()) },
         ...{ logger: silentLogger(), metrics: createEdgeMetrics(createRegistry(() => 0)) },
       });
+      if (isBack) pump.noteStoreBack();
       do {
         stop = new AbortController();
         await pump.run(stop.signal);
@@ -174,6 +176,19 @@ test('after an outage the newest data goes first, and the backlog follows in its
   const before = Array.from({ length: 53 }, (_, index) => index);
   assert.deepEqual(valuesOf(gateway.store, 'backlog'), before);
   assert.deepEqual(gateway.log.state().backlog, []);
+  gateway.close();
+});
+
+test('when the store is back, a window that is not full is no reason for new data to wait', async () => {
+  const gateway = new Gateway();
+  const agoMs = (ms: number) => ({ arrivedMs: systemClock.nowMs() - ms });
+  gateway.receive(3, agoMs(30_000));
+  gateway.receive(2, agoMs(0));
+  await gateway.live({ isStoreThere: true, isBack: true });
+  assert.deepEqual(gateway.store, [{ lane: 'backlog', values: [0, 1, 2, 3, 4] }]);
+  gateway.receive(2, agoMs(30_000));
+  await gateway.live({ isStoreThere: true });
+  assert.deepEqual(gateway.store[1], { lane: 'live', values: [5, 6] }, 'no outage, no jump');
   gateway.close();
 });
 

@@ -30,6 +30,7 @@ import {
   liveLane,
   planCatchUp,
   planJump,
+  planJumpAtReturn,
   staleMsOf,
   type ShippingLane,
 } from './plan-lanes.js';
@@ -62,6 +63,7 @@ export class Pump {
   #ranges: readonly LogRange[];
   readonly #trouble = new Trouble();
   #isAtEnd = false;
+  #isStoreBack = false;
 
   constructor(options: PumpOptions) {
     this.#options = options;
@@ -76,6 +78,12 @@ export class Pump {
   /** There may be more to read, or more room in the outbox. */
   wake(): void {
     this.#wakeup.wake();
+  }
+
+  /** The store takes shipments again. */
+  noteStoreBack(): void {
+    this.#isStoreBack = true;
+    this.wake();
   }
 
   /** There are new rows in the loss ledger. */
@@ -162,7 +170,11 @@ export class Pump {
     const takesMore = !window?.isFull(policy) && (!isDue || hasRoom);
     // A window without messages, for the ledger alone, has nothing to jump over.
     const isStuck = !takesMore && window !== undefined && window.lastSeq >= window.firstSeq;
-    if (this.#shouldJump(isStuck) || (isStuck && window.isFull(policy) && (await this.#isFarBehind()))) {
+    if (
+      this.#shouldJump(isStuck) ||
+      this.#shouldJumpAtReturn(window) ||
+      (isStuck && window.isFull(policy) && (await this.#isFarBehind()))
+    ) {
       await this.#reading.run(() => this.#jump());
       return true;
     }
@@ -172,6 +184,7 @@ export class Pump {
     }
     const isRead = takesMore && (await this.#reading.run(() => this.#readLive()));
     this.#isAtEnd = takesMore && !isRead && !this.#live.isHeld;
+    if (this.#isAtEnd) this.#isStoreBack = false;
     if (isRead || this.#live.window || this.#stager.dueInMs !== 0) return isRead;
     this.#live.passTo(this.#live.nextSeq, clock.monotonicMs());
     return true;
@@ -185,10 +198,26 @@ export class Pump {
   }
 
   #shouldJump(isWindowStuck: boolean): boolean {
+    return planJump({ ...this.#liveState(), isWindowStuck });
+  }
+
+  /** Decided once, by the first message that is not staged yet. */
+  #shouldJumpAtReturn(window: Window | undefined): boolean {
+    if (!this.#isStoreBack || window === undefined || window.lastSeq < window.firstSeq) return false;
+    this.#isStoreBack = false;
+    return planJumpAtReturn(this.#liveState());
+  }
+
+  #liveState() {
     const { everyMs, liveFirst } = this.#options.policy;
     const { arrivedMs } = this.#live;
-    const nowMs = this.#options.clock.nowMs();
-    return planJump({ liveFirst, everyMs, isWindowStuck, arrivedMs, nowMs, rangeCount: this.#ranges.length });
+    return {
+      liveFirst,
+      everyMs,
+      arrivedMs,
+      nowMs: this.#options.clock.nowMs(),
+      rangeCount: this.#ranges.length,
+    };
   }
 
   /** So much waits behind a full window that new messages would be late. */

@@ -34,7 +34,7 @@ import { UploadGate } from './upload-gate.js';
 const uploadsMax = 4;
 const uploadBackoff = { firstMs: 1_000, maxMs: 60_000 };
 /** Where nobody was reached, a try costs next to nothing; and when the line is back, new data is there within seconds. */
-const lineBackoff = { firstMs: 1_000, maxMs: 5_000 };
+const lineBackoff = { firstMs: 1_000, maxMs: 3_000 };
 const lineCodes: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'],
 ]);
