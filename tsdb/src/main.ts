@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '@varve/common/clock.js';
+import { parseDurationMs } from '@varve/common/config/units.js';
 import { createLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { runProgram, stopSignal } from '@varve/common/program.js';
@@ -44,6 +45,12 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
+function parseDuration(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === undefined) throw new InvalidArgumentError('It must be a duration such as 12h or 30d.');
+  return ms;
+}
+
 addCommand(
   'serve',
   'Takes in shipments and answers queries until it is stopped.',
@@ -82,6 +89,73 @@ addCommand('tables', 'Lists the tables of the running server.', 'tables --config
     const { listen } = await readConfigOf(options);
     process.stdout.write(await printTables(listen, { json: options.json ?? false }));
   });
+
+const parseVersion = (text: string): number => {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a version number, from 0.');
+  return Number(text);
+};
+
+addCommand('versions <table>', 'Lists the versions of a table.', 'versions environment --config tsdb.yaml')
+  .option('--limit <count>', 'how many at most, newest first', parseCount, 50)
+  .option('--json', 'for programs')
+  .action(async (table: string, options: CommonOptions & { limit: number }) => {
+    const { printVersions } = await import('./commands/versions.js');
+    const { limit, json = false } = options;
+    process.stdout.write(await printVersions(await readConfigOf(options), table, { limit, json }));
+  });
+
+addCommand(
+  'restore <table>',
+  'Makes a table what it was, as a new version.',
+  'restore environment --version 12 --dry-run --config tsdb.yaml',
+)
+  .requiredOption('--version <number>', 'the version to go back to', parseVersion)
+  .option('--dry-run', 'only says what would happen')
+  .option('--json', 'for programs')
+  .action(async (table: string, options: CommonOptions & { version: number; dryRun?: true }) => {
+    const { printRestore } = await import('./commands/versions.js');
+    const { version, dryRun = false, json = false } = options;
+    process.stdout.write(await printRestore(await readConfigOf(options), table, { version, dryRun, json }));
+  });
+
+for (const [usage, description] of [
+  ['pin', 'Keeps a version for good: its files and what is needed to read it.'],
+  ['unpin', 'Lets a pinned version go with its age.'],
+] as const)
+  addCommand(`${usage} <table>`, description, `${usage} environment --version 12 --config tsdb.yaml`)
+    .requiredOption('--version <number>', 'the version', parseVersion)
+    .action(async (table: string, options: CommonOptions & { version: number }) => {
+      const { printPin, printUnpin } = await import('./commands/versions.js');
+      const print = usage === 'pin' ? printPin : printUnpin;
+      process.stdout.write(await print(await readConfigOf(options), table, options.version));
+    });
+
+addCommand(
+  'vacuum <table>',
+  'Deletes files that no version inside retention needs. The server does it once a day.',
+  'vacuum environment --dry-run --config tsdb.yaml',
+)
+  .option(
+    '--older-than <duration>',
+    "such as 30d; as the table's configuration says if left out",
+    parseDuration,
+  )
+  .option('--dry-run', 'only says what would happen')
+  .option('--force', 'allows less than the table promises: no query and no writer may be at work')
+  .option('--json', 'for programs')
+  .action(
+    async (table: string, options: CommonOptions & { olderThan?: number; dryRun?: true; force?: true }) => {
+      const { printVacuum } = await import('./commands/versions.js');
+      const { olderThan: olderThanMs, dryRun = false, force = false, json = false } = options;
+      const report = await printVacuum(await readConfigOf(options), table, {
+        olderThanMs,
+        dryRun,
+        force,
+        json,
+      });
+      process.stdout.write(report);
+    },
+  );
 
 // The SDK pinned here supports the Node this runs on; it warns of versions to come at every start.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';

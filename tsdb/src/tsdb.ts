@@ -17,7 +17,9 @@ import { Compactor } from './upkeep/compactor.js';
 import { CountingStore } from './counting-store.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { DeltaCatalog } from './delta/catalog.js';
+import { DeltaLog } from './delta/delta-log.js';
 import { LogKeeper } from './delta/log-keeper.js';
+import { vacuumDaily } from './delta/vacuum-loop.js';
 import { watchCatalog } from './delta/watch-catalog.js';
 import { createTsdbServer } from './http/tsdb-server.js';
 import { openIngester } from './ingest/ingester.js';
@@ -73,7 +75,8 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     cache: () => dataFiles.status,
     problems: () => catalog.problems(),
   };
-  const server = createTsdbServer({ ...common, version, startedMs, store, catalog, engine, parts });
+  const past = { store, catalog, clock, deltaLog: new DeltaLog(store, clock) };
+  const server = createTsdbServer({ ...common, version, startedMs, store, catalog, engine, parts, past });
 
   try {
     const address = await listen(server, config.listen, 'listen');
@@ -83,6 +86,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
       (stop) => ingester.run(stop),
       (stop) => compactor.run(stop),
       (stop) => logKeeper.run(stop),
+      (stop) => vacuumDaily({ store, catalog, clock, log }, stop),
       (stop) => watchCatalog({ catalog, clock, log }, stop),
     ]);
   } finally {

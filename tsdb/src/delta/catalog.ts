@@ -23,13 +23,17 @@ import { CheckpointFiles } from './checkpoint-files.js';
 import { DeltaLog } from './delta-log.js';
 import { listTables } from './list-tables.js';
 import { listLog } from './log-listing.js';
-import { LogReader } from './log-reader.js';
+import { findMissingFiles } from './find-missing-files.js';
+import { deletedFileRetentionMs } from './intervals.js';
+import { LogReader, versionExpired, type PastState, type VersionTarget } from './log-reader.js';
 import { readCommits } from './read-commits.js';
 import { applyCommit, Replay, type TableState } from './replay.js';
 import type { TableCatalog } from './snapshot.js';
 import { formatTableName } from './table-metadata.js';
 
 const tablesAtOnceMax = 8;
+/** A snapshot of a large table takes hundreds of megabytes. */
+const pastStatesMax = 2;
 /** Far below any log retention. */
 const pauseMsMin = 10 * 60_000;
 
@@ -49,6 +53,8 @@ export class DeltaCatalog implements TableCatalog {
   /** By table, when the store last said what is newest. */
   readonly #seenMs = new Map<string, number>();
   readonly #states = new Map<string, TableState>();
+  /** By table and version, in order of their last use. */
+  readonly #past = new Map<string, PastState>();
   readonly #ownVersions = new Map<string, number>();
   readonly #problems = new Map<string, TableProblem>();
   readonly #tableRefreshes = new Map<string, Promise<TableState | undefined>>();
@@ -82,6 +88,39 @@ export class DeltaCatalog implements TableCatalog {
   /** As of what is in memory, like `current`. */
   get(name: TableName): TableState | undefined {
     return this.#states.get(formatTableName(name));
+  }
+
+  /**
+   * The table as it was. The last few that were asked for are kept.
+   * @throws Failure `version_expired`, `version_not_found`, `table_unreadable`, or the store's
+   */
+  async snapshotAt(name: TableName, target: VersionTarget): Promise<TableState> {
+    const current = this.get(name);
+    if (!('version' in target)) return (await this.#readPast(name, target)).state;
+    if (current?.version === target.version) return current;
+    const id = `${formatTableName(name)}@${target.version}`;
+    const known = this.#past.get(id) ?? (await this.#readPast(name, target));
+    this.#past.delete(id);
+    this.#past.set(id, known);
+    for (const oldest of this.#past.keys()) if (this.#past.size > pastStatesMax) this.#past.delete(oldest);
+    return known.state;
+  }
+
+  /** Long after a version was replaced, its files may be gone although its log is not. */
+  async #readPast(name: TableName, target: VersionTarget): Promise<PastState> {
+    const past = await this.#reader.readAt(name, target);
+    const current = (await this.refreshTable(name)) ?? past.state;
+    const retentionMs = deletedFileRetentionMs(current.metaData);
+    if ((past.replacedMs ?? Infinity) > this.#clock.nowMs() - retentionMs) return past;
+    const gone = [...past.state.files.values()].filter(({ path }) => !current.files.has(path));
+    const missing = await findMissingFiles(this.#store, name, gone);
+    if (missing.length === 0) return past;
+    throw versionExpired(name, past.state.version, `${missing.length} of its files have been vacuumed`);
+  }
+
+  /** For those who look into a table's log. */
+  get reader(): LogReader {
+    return this.#reader;
   }
 
   /** The newest version that this process committed; -1 for none. */

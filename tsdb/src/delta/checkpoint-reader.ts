@@ -3,7 +3,7 @@
  * files are never all held as text.
  */
 import { Failure, isFailure, messageOf } from '@varve/common/errors.js';
-import { parseAction, type Action, type Add } from './actions.js';
+import { parseAction, type Action, type Add, type Remove } from './actions.js';
 import { checkpointRelation, hasSidecars } from './checkpoint-schema.js';
 import type { CheckpointFiles } from './checkpoint-files.js';
 import { SqlError, type Session } from './duckdb.js';
@@ -34,6 +34,21 @@ export async function readCheckpoint(
       throw unreadable(checkpoint, error);
     throw error;
   }
+}
+
+/** Files that are gone; older ones may have been forgotten. */
+export async function readTombstones(
+  files: CheckpointFiles,
+  checkpoint: Checkpoint,
+  visit: (remove: Pick<Remove, 'path' | 'deletionTimestamp' | 'dataChange'>) => void,
+): Promise<void> {
+  await files.withSession(checkpoint, async (session, paths) => {
+    const relation = await checkpointRelation(session, paths);
+    const removes = `SELECT remove.path, CAST(remove.deletionTimestamp AS DOUBLE) FROM ${relation} WHERE remove IS NOT NULL`;
+    for await (const rows of session.stream(removes))
+      for (const [path, ms] of rows)
+        visit({ path: String(path), deletionTimestamp: ms as number | null, dataChange: false });
+  });
 }
 
 /** A checkpoint without which the table may still be read, from an older one. */

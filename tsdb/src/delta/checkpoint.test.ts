@@ -250,12 +250,13 @@ test('any version is read again, one that is no more or not yet is refused', asy
   await lake.checkpoint(await lake.commitTo(6));
   const seventh = await lake.commitTo(7);
   const reader = new LogReader(lake.store, lake.catalog.checkpointFiles);
-  assertSame(await reader.readVersion(name, 3), third);
-  assertSame(await reader.readVersion(name, 7), seventh);
-  await assert.rejects(reader.readVersion(name, 8), (error) => isFailure(error, 'version_not_found'));
+  const readVersion = async (version: number) => (await reader.readAt(name, { version })).state;
+  assertSame(await readVersion(3), third);
+  assertSame(await readVersion(7), seventh);
+  await assert.rejects(readVersion(8), (error) => isFailure(error, 'version_not_found'));
   await lake.deleteCommits(0, 5);
-  assert.equal((await reader.readVersion(name, 6)).version, 6);
-  await assert.rejects(reader.readVersion(name, 3), (error) => isFailure(error, 'version_expired'));
+  assert.equal((await readVersion(6)).version, 6);
+  await assert.rejects(readVersion(3), (error) => isFailure(error, 'version_expired'));
 });
 
 test('a process that slept while the log was cleaned up beyond its snapshot reads on from the checkpoint', async () => {

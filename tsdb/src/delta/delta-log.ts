@@ -35,7 +35,7 @@ const pauseMsMin = 10 * 60_000;
 
 /** What `commitInfo` tells other engines and people of a commit. */
 export interface CommitSummary {
-  readonly operation: 'STREAMING UPDATE' | 'MERGE' | 'OPTIMIZE' | 'DELETE';
+  readonly operation: 'STREAMING UPDATE' | 'MERGE' | 'OPTIMIZE' | 'DELETE' | 'RESTORE';
   /** Values as Spark expects them: text. */
   readonly operationParameters: Readonly<Record<string, string>>;
   readonly operationMetrics: Readonly<Record<string, string>>;

@@ -8,14 +8,23 @@
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Store } from '@varve/common/store/store.js';
-import type { Add } from './actions.js';
+import type { Add, Remove } from './actions.js';
 import type { CheckpointFiles } from './checkpoint-files.js';
-import { isUnusable, readCheckpoint } from './checkpoint-reader.js';
+import { isUnusable, readCheckpoint, readTombstones } from './checkpoint-reader.js';
 import { readLastCheckpoint } from './last-checkpoint.js';
 import { listLog, planLogRead, type Checkpoint, type LogListing, type LogReadPlan } from './log-listing.js';
+import { oldestReadable } from './versions.js';
 import { readCommits } from './read-commits.js';
 import { Replay, type TableState } from './replay.js';
 import { formatTableName } from './table-metadata.js';
+
+export type VersionTarget = { readonly version: number } | { readonly timeMs: number };
+
+export interface PastState {
+  readonly state: TableState;
+  /** When the next version came; undefined for the newest. */
+  readonly replacedMs: number | undefined;
+}
 
 export class LogReader {
   readonly #store: Store;
@@ -41,15 +50,32 @@ export class LogReader {
   }
 
   /**
-   * The snapshot that `version` was. `onAdd` sees every `add` on the way, as it stands in the log.
+   * The snapshot that a version was; by time, that of the last commit that the store took until then. `onAdd` sees every
+   * `add` on the way, as it stands in the log.
    * @throws Failure `version_not_found`, `version_expired`, or as `readNewest`
    */
-  async readVersion(name: TableName, version: number, onAdd?: (add: Add) => void): Promise<TableState> {
+  async readAt(name: TableName, target: VersionTarget, onAdd?: (add: Add) => void): Promise<PastState> {
     const listing = await listLog(this.#store, name);
+    const version = 'version' in target ? target.version : versionAt(name, listing, target.timeMs);
     requireVersion(name, listing, version);
     const state = await this.#replay(name, listing, version, onAdd);
-    if (state?.version === version) return state;
-    throw versionExpired(name, version);
+    if (state?.version !== version) throw versionExpired(name, version);
+    const next = listing.commits.find((commit) => commit.version > version);
+    return { state, replacedMs: next?.modifiedMs };
+  }
+
+  /** Files that were removed after `sinceMs`, by path, as far as the log still knows. */
+  async readRemoved(name: TableName, sinceMs: number): Promise<Set<string>> {
+    const { checkpoint, commits } = planLogRead(name, await listLog(this.#store, name));
+    const removed = new Set<string>();
+    const note = ({ path, deletionTimestamp }: Remove) => {
+      // One that does not say when counts as new.
+      if ((deletionTimestamp ?? Infinity) > sinceMs) removed.add(path);
+    };
+    if (checkpoint) await readTombstones(this.#files, checkpoint, note);
+    for await (const { actions } of readCommits(this.#store, name, commits))
+      for (const action of actions) if ('remove' in action) note(action.remove);
+    return removed;
   }
 
   async #replay(
@@ -94,6 +120,17 @@ export class LogReader {
   }
 }
 
+function versionAt(name: TableName, { commits }: LogListing, timeMs: number): number {
+  // Times of the store's clock, which other clocks may have set: the log's order counts.
+  const version = commits.findLast(({ modifiedMs }) => modifiedMs <= timeMs)?.version;
+  if (version !== undefined) return version;
+  const time = new Date(timeMs).toISOString();
+  throw new Failure('version_expired', `no version of ${formatTableName(name)} is as old as ${time}`, {
+    hint: 'list the versions that are left with GET /api/v1/tables/{table}/versions',
+    facts: { table: formatTableName(name), time },
+  });
+}
+
 /** Tells a version that is no more from one that never was. */
 function requireVersion(name: TableName, { commits, checkpoints }: LogListing, version: number): void {
   const newest = Math.max(commits.at(-1)?.version ?? -1, checkpoints.at(-1)?.version ?? -1);
@@ -103,11 +140,10 @@ function requireVersion(name: TableName, { commits, checkpoints }: LogListing, v
       `table ${formatTableName(name)} has no version ${version}; its newest is ${newest}`,
       { facts: { table: formatTableName(name), version, newest } },
     );
-  const firstWhole = commits[0]?.version === 0 ? 0 : (checkpoints[0]?.version ?? Number.POSITIVE_INFINITY);
-  const isThere =
-    commits.some((commit) => commit.version === version) ||
-    checkpoints.some((checkpoint) => checkpoint.version === version);
-  if (version < firstWhole || !isThere) throw versionExpired(name, version);
+  const oldest = oldestReadable({ commits, checkpoints, keys: [], v2Checkpoints: [] }) ?? Infinity;
+  const hasCheckpoint = checkpoints.some((checkpoint) => checkpoint.version === version);
+  const hasCommit = version >= oldest && commits.some((commit) => commit.version === version);
+  if (!hasCheckpoint && !hasCommit) throw versionExpired(name, version);
 }
 
 export function versionExpired(

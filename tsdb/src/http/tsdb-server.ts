@@ -4,12 +4,16 @@
 import { createHttpServer, type FastifyInstance } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
+import type { RestoreContext } from '../delta/restore-table.js';
 import { addAgentRoutes } from './agent-routes.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
+import { addVersionRoutes } from './version-routes.js';
 
 export interface TsdbServerOptions extends StatusSources {
+  /** For versions and restore; absent where tables are only read. */
+  readonly past?: RestoreContext;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -22,6 +26,7 @@ export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   const server = createHttpServer({ log, registry, bodyBytesMax });
   addQueryRoutes(server, engine, log);
   addTableRoutes(server, catalog);
+  if (options.past) addVersionRoutes(server, options.past);
   addAgentRoutes(server, options);
   addStatusRoutes(server, options);
   return server;
