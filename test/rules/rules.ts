@@ -30,9 +30,10 @@ const packageImports: Readonly<Record<string, readonly string[]>> = {
 
 /** Which folders of `tsdb/src` may import which, besides themselves and files of `tsdb/src` itself. */
 const tsdbImports: Readonly<Record<string, readonly string[]>> = {
-  http: ['query', 'delta'],
-  query: ['delta', 'cache'],
-  ingest: ['delta', 'cache'],
+  http: ['query', 'latest', 'delta'],
+  query: ['latest', 'delta', 'cache'],
+  ingest: ['latest', 'delta', 'cache'],
+  latest: ['delta', 'cache'],
   upkeep: ['delta', 'cache'],
   cache: ['delta'],
   delta: [],

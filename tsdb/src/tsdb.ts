@@ -23,6 +23,7 @@ import { vacuumDaily } from './delta/vacuum-loop.js';
 import { watchCatalog } from './delta/watch-catalog.js';
 import { createTsdbServer } from './http/tsdb-server.js';
 import { openIngester } from './ingest/ingester.js';
+import { openSeriesRegister } from './latest/open-series-register.js';
 import { openQueryEngine } from './query/open-query-engine.js';
 
 export interface TsdbOptions {
@@ -60,11 +61,13 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     memoryBytesMax: cache.memoryBytes,
     spillBytesMax: cache.diskBytes,
   });
+  const register = openSeriesRegister({ ...common, store, dataFiles, dataDir });
   const ingester = await openIngester({
     ...common,
     store,
     catalog,
     dataFiles,
+    register,
     dataDir,
     everyMs: config.ingest.everyMs,
   });
@@ -94,6 +97,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     await Promise.all([server.close(), engine.close()]);
     await ingester.close();
     await compactor.close();
+    await register.close();
     await catalog.close();
     store.close();
     lock.release();

@@ -122,8 +122,11 @@ function toTableColumns(
   };
 }
 
+/** A double may come as the decimal that it is declared to be. */
+const decimalPattern = /^DECIMAL\(\d+, ?\d+\)$/;
+
 function toField({ name, type }: ParquetColumn): Field {
-  const fieldType = fieldTypeOf[type ?? ''];
+  const fieldType = decimalPattern.test(type ?? '') ? 'double' : fieldTypeOf[type ?? ''];
   return fieldType ? { name, type: fieldType } : reject(`column "${name}" has type ${type ?? 'unknown'}`);
 }
 

@@ -126,3 +126,11 @@ test('a field that a sensor calls like a side column has a column of its own', a
     [[0.25, 3]],
   );
 });
+
+test('a shipment may bring its decimals as decimals', async () => {
+  const select = `SELECT make_timestamptz(${noonUs}::BIGINT) AS time, 'a' AS device, 21.37::DECIMAL(18, 2) AS v`;
+  await lake.ship({ rows: [{ time: noonUs }], select, decimals: { v: 2 } });
+  await lake.runClean(await lake.openIngester());
+  assert.equal(await lake.columnsText(), 'device:tag v:DECIMAL(18, 2)');
+  assert.deepEqual(await shown(), [21.37]);
+});

@@ -28,6 +28,8 @@ import type { DeltaLog } from '../delta/delta-log.js';
 import type { DuckDb } from '../delta/duckdb.js';
 import type { TableState } from '../delta/replay.js';
 import { formatTableName } from '../delta/table-metadata.js';
+import type { LatestRows } from '../latest/series.js';
+import { seriesMaxDefault, type SeriesRegister } from '../latest/series-register.js';
 import { formatActions, summarise, type CommitContent } from './commit-actions.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { IngestMetrics } from './ingest-metrics.js';
@@ -46,6 +48,7 @@ export interface IngestContext {
   readonly deltaLog: DeltaLog;
   readonly dataFiles: DataFiles;
   readonly duckDb: DuckDb;
+  readonly register: SeriesRegister;
   readonly stagingFolder: string;
   readonly limits: IngestLimits;
   readonly metrics: IngestMetrics;
@@ -134,6 +137,7 @@ const nothing: PreparedCommit = {
   newColumns: undefined,
   aggregate: undefined,
   files: [],
+  newest: [],
 };
 
 /** Step 3. Broken shipments are in quarantine before a commit passes over them. */
@@ -144,10 +148,26 @@ async function prepare(
 ): Promise<PreparedCommit> {
   if (shipments.length === 0) return nothing;
   const { dataFiles, limits, duckDb } = turn.context;
-  const task = { state, shipments, dataFiles, limits, newPath: () => turn.staging.newPath() };
+  const marks = state && (await readMarks(turn.context, state));
+  const options = { limits, marks, seriesMax: seriesMaxDefault };
+  const task = { state, shipments, dataFiles, ...options, newPath: () => turn.staging.newPath() };
   const prepared = await duckDb.withSession((session) => prepareCommit(session, task));
   for (const rejection of prepared.rejections) await putAside(turn, rejection);
   return prepared;
+}
+
+/** Without them every row is looked at: slower, and as right. */
+async function readMarks(
+  { register, log }: IngestContext,
+  state: TableState,
+): Promise<LatestRows | undefined> {
+  try {
+    return await register.marks(state);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    log.warn({ table: formatTableName(state.name), err: error }, 'the newest rows are not known');
+    return undefined;
+  }
 }
 
 async function putAside(turn: Turn, { staged, failure }: Rejection): Promise<void> {
@@ -179,6 +199,8 @@ async function commit(
   try {
     const { actions } = await deltaLog.commit(name, version, summarise(content), formatActions(content));
     catalog.applied(name, version, actions);
+    const committed = catalog.get(name);
+    if (committed?.version === version) context.register.written(committed, prepared.newest);
   } catch (error) {
     // Only here it is certain that no version refers to them, nor ever will.
     if (isFailure(error, 'commit_conflict')) await context.store.delete(keys);

@@ -27,6 +27,7 @@ import type { DataFiles } from '../delta/data-files.js';
 import { DeltaLog } from '../delta/delta-log.js';
 import { DuckDb } from '../delta/duckdb.js';
 import { formatTableName } from '../delta/table-metadata.js';
+import type { SeriesRegister } from '../latest/series-register.js';
 import { quarantineForeign } from './foreign-objects.js';
 import { GapWatch } from './gap-watch.js';
 import { groupBy } from './group-by.js';
@@ -49,6 +50,7 @@ export interface IngesterOptions {
   readonly store: Store;
   readonly catalog: DeltaCatalog;
   readonly dataFiles: DataFiles;
+  readonly register: SeriesRegister;
   readonly dataDir: string;
   readonly everyMs: number;
   readonly clock: Clock;
@@ -147,6 +149,7 @@ export class Ingester {
     this.#rounds += 1;
     this.#lastRoundAtMs = clock.nowMs();
     this.#setGauges();
+    await this.#context.register.save();
     const hasMore = listing.resumeAfter !== undefined || reports.some((report) => report.hasMore);
     return { waiting: listing.objects.length, quarantined, tables: reports, failures, hasMore };
   }

@@ -18,9 +18,12 @@ import type { Store } from '@varve/common/store/store.js';
 import { DeltaCatalog } from '../delta/catalog.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
 import { DuckDb, type Row } from '../delta/duckdb.js';
+import type { TableState } from '../delta/replay.js';
 import { shownFields } from '../delta/shown-fields.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
 import { quoteName, quotePath, quoteText, sqlType, storedSqlType } from '../delta/sql-text.js';
+import { openSeriesRegister } from '../latest/open-series-register.js';
+import type { SeriesRegister } from '../latest/series-register.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { RoundReport } from './ingest-status.js';
 import { openIngester, type Ingester } from './ingester.js';
@@ -56,8 +59,11 @@ const defaultKey: InboxKey = {
 export class TestLake {
   readonly store = new MemoryStore();
   readonly dir: string;
+  /** Paths of data files that ingesters have looked into. */
+  readonly acquired: string[] = [];
   readonly #duckDb: DuckDb;
   readonly #ingesters: Ingester[] = [];
+  readonly #registers = new Map<Ingester, SeriesRegister>();
 
   private constructor(dir: string) {
     this.dir = dir;
@@ -70,6 +76,7 @@ export class TestLake {
 
   async close(): Promise<void> {
     for (const ingester of this.#ingesters) await ingester.close();
+    await this.closeRegisters();
     await this.#duckDb.close();
     await rm(this.dir, { recursive: true, force: true });
   }
@@ -80,21 +87,34 @@ export class TestLake {
     { registry = new Registry(), dataDir = join(this.dir, randomUUID()) } = {},
   ): Promise<Ingester> {
     const { store } = this;
+    const dataFiles = new DownloadedFiles(store, this.dir, this.acquired);
+    const common = { store, dataFiles, dataDir, clock: systemClock, log: silentLogger() };
+    const register = openSeriesRegister(common);
     const ingester = await openIngester({
-      store,
+      ...common,
       catalog: new DeltaCatalog(store, systemClock, silentLogger()),
-      dataFiles: new DownloadedFiles(store, this.dir),
-      dataDir,
+      register,
       everyMs: 1,
-      clock: systemClock,
-      log: silentLogger(),
       registry,
       memoryBytesMax: 2 ** 28,
       threads: 1,
       limits,
     });
     this.#ingesters.push(ingester);
+    this.#registers.set(ingester, register);
     return ingester;
+  }
+
+  /** As at the end of their processes. */
+  async closeRegisters(): Promise<void> {
+    for (const register of this.#registers.values()) await register.close();
+    this.#registers.clear();
+  }
+
+  registerOf(ingester: Ingester): SeriesRegister {
+    const register = this.#registers.get(ingester);
+    assert.ok(register);
+    return register;
   }
 
   /** Puts a shipment into the inbox and returns its key. */
@@ -135,6 +155,10 @@ export class TestLake {
 
   /** The newest version of a table, as the log in the store has it. */
   async snapshot(table = 'climate'): Promise<Snapshot> {
+    return await this.state(table);
+  }
+
+  async state(table = 'climate'): Promise<TableState> {
     const catalog = new DeltaCatalog(this.store, systemClock, silentLogger());
     const state = await catalog.refreshTable({ database: 'main', table });
     if (!state) throw new Error(`there is no table ${table}`);
@@ -236,8 +260,11 @@ export class DownloadedFiles implements DataFiles {
   readonly #store: Store;
   readonly #dir: string;
 
-  constructor(store: Store, dir: string) {
+  readonly #acquired: string[] | undefined;
+
+  constructor(store: Store, dir: string, acquired?: string[]) {
     this.#store = store;
+    this.#acquired = acquired;
     this.#dir = dir;
   }
 
@@ -248,6 +275,7 @@ export class DownloadedFiles implements DataFiles {
   async acquire(files: readonly DataFile[]): Promise<AcquiredFiles> {
     const paths = new Map<string, string>();
     for (const file of files) {
+      this.#acquired?.push(file.path);
       const path = join(this.#dir, `${randomUUID()}.parquet`);
       await this.#store.download(file.key, path);
       paths.set(file.path, path);

@@ -14,9 +14,13 @@ import type { CommittedFile } from './commit-actions.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { InboxObject } from './list-inbox.js';
 import { loadShipments, type Rejection } from './load-shipments.js';
-import { mergeShipments } from './merge-shipments.js';
+import { readNewest } from '../latest/read-newest.js';
+import type { LatestRows, SeriesRows } from '../latest/series.js';
+import { findLate } from './find-late.js';
+import { incomingRelation, mergeShipments } from './merge-shipments.js';
 import { planAggregateColumns } from './plan-aggregate-columns.js';
 import { planColumns } from './plan-columns.js';
+import { planLate } from './plan-late.js';
 import { planMisfits } from './plan-decimals.js';
 import type { StagedShipment } from './staging.js';
 import { writeDay, type DayChange } from './write-day.js';
@@ -28,6 +32,9 @@ export interface PreparationTask {
   readonly shipments: readonly StagedShipment[];
   readonly dataFiles: DataFiles;
   readonly limits: IngestLimits;
+  /** The newest rows of the table's series, for that version; undefined when they are not known. */
+  readonly marks: LatestRows | undefined;
+  readonly seriesMax: number;
   /** A new name for a local file. */
   readonly newPath: () => string;
 }
@@ -48,6 +55,8 @@ export interface PreparedCommit {
   readonly aggregate: AggregateFacts | undefined;
   /** In order of their days; none when the shipments are empty. */
   readonly files: readonly PreparedFile[];
+  /** What the rows say of each series; undefined for aggregates, and for more series than are kept. */
+  readonly newest: readonly SeriesRows[] | undefined;
 }
 
 export async function prepareCommit(session: Session, task: PreparationTask): Promise<PreparedCommit> {
@@ -64,18 +73,38 @@ export async function prepareCommit(session: Session, task: PreparationTask): Pr
     ? planAggregateColumns(state?.columns, rawColumns)
     : await planMisfits(session, rawTables, planColumns(state?.columns, rawColumns));
   const days = rawTables.length > 0 ? await mergeShipments(session, rawTables, plan) : [];
+  const newest =
+    aggregate || days.length === 0
+      ? undefined
+      : await readNewest(session, incomingRelation, plan.columns, task.seriesMax);
+  const late = await findLate(session, plan.columns, days, planLate(newest, state ? task.marks : new Map()));
   const files: PreparedFile[] = [];
   for (const incoming of days) {
     const localPath = task.newPath();
     const liveFiles = state?.files.values() ?? [];
     const { dataFiles } = task;
-    const day = { dataFiles, liveFiles, columns: plan.columns, incoming, localPath };
+    const day = {
+      dataFiles,
+      liveFiles,
+      columns: plan.columns,
+      incoming,
+      late: late.get(incoming.day),
+      localPath,
+    };
     files.push(toPreparedFile(await writeDay(session, day)));
   }
   const isChanged = plan.hasNewColumns || (state !== undefined && showsMore(state.aggregate, aggregate));
   const newColumns = isChanged ? plan.columns : undefined;
   const { objects, rejections, rowCount } = loaded;
-  return { shipments: objects, rejections, rowCount, newColumns, aggregate, files };
+  return {
+    shipments: objects,
+    rejections,
+    rowCount,
+    newColumns,
+    aggregate,
+    files,
+    newest: days.length > 0 ? newest : [],
+  };
 }
 
 function showsMore(table: AggregateFacts | undefined, shipments: AggregateFacts | undefined): boolean {

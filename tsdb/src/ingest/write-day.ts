@@ -2,8 +2,8 @@
  * Writes the incoming rows of one day as one new data file, and says which live files it replaces, so that every
  * (tags, time) stays in the table once (DESIGN I7).
  *
- * 1. Live files of the day whose times meet the incoming ones are candidates (`planOverlap`). None: a plain append.
- * 2. Of the candidates, those that hold a (tags, time) of the incoming rows are replaced; the others are left alone.
+ * 1. Live files that may hold a row of the late ones are candidates (`planOverlap`). None: a plain append.
+ * 2. Of the candidates, those that hold a (tags, time) of the late rows are replaced; the others are left alone.
  * 3. The new file has the rows of the replaced ones and the incoming rows. Where two meet, each field takes the incoming
  *    value, or keeps the old one if that is null. Both sides have every identity once, so that a full join pairs them.
  */
@@ -15,9 +15,10 @@ import type { Session } from '../delta/duckdb.js';
 import { rowsOfFiles } from '../delta/file-rows.js';
 import type { DataFile } from '../delta/snapshot.js';
 import { quoteName, timestampUs } from '../delta/sql-text.js';
+import { tagNames } from '../latest/series.js';
 import { overwriteSql } from './merge-fields.js';
 import { incomingRelation } from './merge-shipments.js';
-import { planOverlap, type IncomingDay } from './plan-overlap.js';
+import { planOverlap, type IncomingDay, type LateRows } from './plan-overlap.js';
 
 export interface DayChange {
   readonly day: string;
@@ -36,18 +37,20 @@ export interface DayTask {
   /** The table's, with those that the incoming rows bring. */
   readonly columns: TableColumns;
   readonly incoming: IncomingDay;
+  /** Those of the incoming rows that may meet others; undefined when there are none. */
+  readonly late: LateRows | undefined;
   /** Where the new file goes. */
   readonly localPath: string;
 }
 
 export async function writeDay(session: Session, task: DayTask): Promise<DayChange> {
-  const { dataFiles, liveFiles, columns, incoming, localPath } = task;
-  const candidates = planOverlap(liveFiles, incoming);
+  const { dataFiles, liveFiles, columns, incoming, late, localPath } = task;
+  const candidates = late ? planOverlap(liveFiles, late, tagNames(columns)) : [];
   const hasReadFiles = candidates.length > 0;
   const acquired = await dataFiles.acquire(candidates);
   try {
     const local = candidates.map((file) => toLocal(file, acquired.paths));
-    const hit = hasReadFiles ? await findHit(session, local, columns, incoming) : [];
+    const hit = late && hasReadFiles ? await findHit(session, local, columns, late) : [];
     const relation = hit.length > 0 ? joinSql(hit, columns, incoming) : `(${incomingOf(incoming)})`;
     const written = await writeDataFile(session, relation, columns, localPath);
     return { day: incoming.day, written, replaced: hit.map(({ file }) => file), hasReadFiles };
@@ -72,12 +75,12 @@ async function findHit(
   session: Session,
   candidates: readonly LocalFile[],
   columns: TableColumns,
-  incoming: IncomingDay,
+  late: LateRows,
 ): Promise<LocalFile[]> {
   const rows = await session.rows(`
     SELECT DISTINCT ${quoteName(fileColumn)} AS path
-    FROM (SELECT * FROM ${existingOf(candidates, columns)} WHERE ${isBetween(incoming)}) AS existing
-    SEMI JOIN (${incomingOf(incoming)}) AS incoming ON ${isSameRow(columns)}`);
+    FROM (SELECT * FROM ${existingOf(candidates, columns)} WHERE ${isBetween(late)}) AS existing
+    SEMI JOIN (${incomingOf(late)}) AS incoming ON ${isSameRow(columns)}`);
   const hit = new Set(rows.map((row) => row['path']));
   return candidates.filter(({ path }) => hit.has(path));
 }
