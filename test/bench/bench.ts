@@ -10,6 +10,8 @@ import { benchEdgeIngest } from './edge-ingest.js';
 import { benchEdgeMemory } from './edge-memory.js';
 import { benchEdgeOffline } from './edge-offline.js';
 import { benchEdgeWrites } from './edge-writes.js';
+import { benchLakeIngest } from './lake-ingest.js';
+import { benchLakeSize } from './lake-size.js';
 import { formatReport, type Report } from './report.js';
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
@@ -18,6 +20,8 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'edge-memory': benchEdgeMemory,
   'edge-offline': benchEdgeOffline,
   'edge-decode': benchEdgeDecode,
+  'lake-size': benchLakeSize,
+  'lake-ingest': benchLakeIngest,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));

@@ -57,7 +57,7 @@ async function countDistinct(
     ({ name }, index) => `, approx_count_distinct(${quoteName(name)}) AS column_${index}`,
   );
   const [row = {}] = await session.rows(`
-    SELECT count(*) AS row_count, approx_count_distinct(${time}) AS times ${counted.join('')}
+    SELECT count(*) AS row_count, count(DISTINCT ${time}) AS times ${counted.join('')}
     FROM ${relation}`);
   const ofColumns = (isWanted: (column: ValueColumn) => boolean) =>
     values.flatMap((column, index) => (isWanted(column) ? [Number(row[`column_${index}`])] : []));
@@ -80,7 +80,8 @@ function copySql(relation: string, columns: TableColumns, localPath: string, enc
       FROM ${relation}
       ORDER BY ${order.join(', ')}
     ) TO ${quoteText(localPath)} (
-      FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION ${encoding.parquetVersion},
+      FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL ${encoding.zstdLevel},
+      PARQUET_VERSION ${encoding.parquetVersion},
       ROW_GROUP_SIZE ${rowGroupRows}, DICTIONARY_SIZE_LIMIT ${encoding.dictionaryValuesMax}
     )`;
 }

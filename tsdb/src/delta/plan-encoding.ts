@@ -22,6 +22,7 @@ const margin = 0.8;
 /** Estimates of the distinct values of each column, in all of the file. */
 export interface DistinctCounts {
   readonly rows: number;
+  /** Exact. */
   readonly times: number;
   readonly strings: readonly number[];
   readonly doubles: readonly number[];
@@ -31,19 +32,23 @@ export interface DistinctCounts {
 export interface Encoding {
   readonly parquetVersion: 'v1' | 'v2';
   readonly dictionaryValuesMax: number;
+  /** Level 9 takes 3 % less of doubles than 3, 1 % less of decimals, and no more time that could be measured. */
+  readonly zstdLevel: 3 | 9;
 }
 
 export function planEncoding({ rows, times, strings, doubles, decimals }: DistinctCounts): Encoding {
-  const ceiling = Math.max(0, Math.min(Math.floor(times * margin) - 1, dictionaryValuesMax));
+  const ceiling = Math.max(0, Math.min(times - 1, dictionaryValuesMax));
   const belowDecimals = Math.min(ceiling, ...decimals.map((count) => Math.floor(count * margin)));
+  // Small files are merged into others soon.
+  const zstdLevel = rows >= rowGroupRows ? 9 : 3;
   const neededByDoubles = Math.ceil(Math.max(0, ...doubles) / margin);
   if (neededByDoubles <= belowDecimals) {
     const neededByStrings = Math.ceil(Math.max(0, ...strings) / margin);
     const needed = Math.max(neededByDoubles, neededByStrings);
     const limit = decimals.length > 0 ? Math.min(belowDecimals, needed) : ceiling;
-    return { parquetVersion: 'v2', dictionaryValuesMax: limit };
+    return { parquetVersion: 'v2', dictionaryValuesMax: limit, zstdLevel };
   }
   // Of several row groups each has fewer values than the file, so that it is seen when they are written.
   const isHopeless = rows <= rowGroupRows && neededByDoubles * margin * margin > ceiling;
-  return { parquetVersion: isHopeless ? 'v1' : 'v2', dictionaryValuesMax: ceiling };
+  return { parquetVersion: isHopeless ? 'v1' : 'v2', dictionaryValuesMax: ceiling, zstdLevel };
 }
