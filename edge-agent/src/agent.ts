@@ -83,7 +83,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     opened: log.opened.aggregates,
     openBytesMax: bounds.openWindowBytesMax,
   });
-  await aggregation.restore(log, router);
+  await aggregation.restore(log, router, clock.nowMs());
   const watch: ClockWatch = new ClockWatch({
     ...{ config: config.clock, bootId: await readBootId(), log, clock, logger },
     readEvidence: readClockEvidence,

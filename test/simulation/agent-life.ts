@@ -82,7 +82,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
   const aggregation = new Aggregation({
     ...{ streams, opened: log.opened.aggregates, openBytesMax: profile.openBytesMax },
   });
-  await aggregation.restore(log, router);
+  await aggregation.restore(log, router, clock.nowMs());
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
 
   const shipper = new Shipper({

@@ -76,13 +76,13 @@ export class Aggregation {
   }
 
   /** Reads again from the log what was in open windows when the process before ended. */
-  async restore(log: Pick<EdgeLog, 'read'>, router: Router): Promise<void> {
+  async restore(log: Pick<EdgeLog, 'read'>, router: Router, nowMs: number): Promise<void> {
     if (this.#all.length === 0) return;
     for (const range of this.#opened.openRanges) {
       const window = await readWindow(log, router, range);
       for (const { stream, aggregator } of this.#all) {
         const columns = columnsOf(window, stream);
-        if (columns) aggregator.restore({ ...range, columns });
+        if (columns) aggregator.restore({ ...range, columns }, nowMs);
       }
     }
   }
@@ -101,12 +101,15 @@ export class Aggregation {
 
   #planLive(window: Window, part: string, nowMs: number): AggregationPlan {
     const range = { firstSeq: window.firstSeq, endSeq: window.lastSeq + 1 };
-    const openBytes = this.#all.reduce((sum, { aggregator }) => sum + aggregator.openBytes, 0);
-    const isOverfull = openBytes + window.estimatedBytes > this.#openBytesMax;
+    const sum = (of: (aggregator: StreamAggregator) => number) =>
+      this.#all.reduce((bytes, { aggregator }) => bytes + of(aggregator), window.estimatedBytes);
+    const mayRemember = sum(({ heldBytes }) => heldBytes) <= this.#openBytesMax;
+    // What is merely remembered goes first.
+    const isOverfull = !mayRemember && sum(({ openBytes }) => openBytes) > this.#openBytesMax;
     const plans = this.#all.map(({ stream, aggregator }) => {
       const columns = columnsOf(window, stream);
       const rows = columns && { ...range, columns };
-      return { stream, aggregator, plan: aggregator.plan({ rows, nowMs, isOverfull, part }) };
+      return { stream, aggregator, plan: aggregator.plan({ rows, nowMs, isOverfull, mayRemember, part }) };
     });
     return {
       outputs: plans.flatMap(({ stream, plan }) => plan.batches.map((batch) => outputOf(stream, batch))),
@@ -184,7 +187,7 @@ function stateOf(plans: readonly { stream: AggregatedStream; plan: AggregatePlan
   const closedMs = plans.flatMap(({ stream, plan }) =>
     [...plan.closedMs].map(([table, ms]): [string, number] => [tableKey(stream, table), ms]),
   );
-  return { closedMs: new Map(closedMs), openRanges: joinRanges(plans.flatMap(({ plan }) => plan.open)) };
+  return { closedMs: new Map(closedMs), openRanges: joinRanges(plans.flatMap(({ plan }) => plan.held)) };
 }
 
 /**

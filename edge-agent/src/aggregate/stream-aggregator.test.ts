@@ -1,30 +1,20 @@
 import { strict as assert } from 'node:assert';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseAggregateColumn } from '@varve/common/contract/aggregate.js';
-import { TableBatch, type BatchColumns, type NamedColumn } from '../batch/table-batch.js';
+import type { BatchColumns, NamedColumn } from '../batch/table-batch.js';
 import { isValid } from '../encode/sort-rows.js';
-import type { AggregateConfig } from './aggregate-config.js';
 import { aggregateRows } from './aggregate-rows.js';
-import { StreamAggregator, type AggregatePlan } from './stream-aggregator.js';
-
-interface Reading {
-  readonly device: string;
-  readonly timeMs: number;
-  /** Undefined: the message has no such field. */
-  readonly value: number | undefined;
-  readonly state?: string;
-}
-
-function columnsOf(readings: readonly Reading[]): BatchColumns {
-  const batch = new TableBatch({ tags: ['device'], declaredTypes: new Map() });
-  for (const { device, timeMs, value, state } of readings) {
-    batch.beginRow(timeMs * 1_000, [device]);
-    if (value !== undefined) batch.setField('x', 'x', 'double', value);
-    if (state !== undefined) batch.setField('state', 'state', 'string', state);
-  }
-  return batch.finish();
-}
+import {
+  columnsOf,
+  distinctReadings,
+  live,
+  minutes,
+  schedule,
+  tenSeconds,
+  type Reading,
+  type Step,
+} from './schedules.test.fixture.js';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -139,85 +129,17 @@ test('what additions round off is not lost', () => {
   assert.equal(rowsOf(aggregateRows(rows, 10_000_000, 'p'))[0]?.['x_sum'], 1);
 });
 
-const tenSeconds: AggregateConfig = { table: 'ten', everyMs: 10_000, latenessMs: 2_000 };
-const quantiles = { shown: [0.5], fields: undefined };
-const minutes: AggregateConfig = { table: 'minute', everyMs: 60_000, latenessMs: 0, quantiles };
-
-const kitchen = { declaredTypes: new Map() };
-
-interface Step {
-  readonly readings: readonly Reading[];
-  readonly nowMs: number;
-  readonly isOverfull: boolean;
-  /** After the shipment was planned, or after it is durable; undefined: it lives. */
-  readonly killed: 'planned' | 'durable' | undefined;
+function rowsByTable(steps: readonly Step[]): Map<string, Row[]> {
+  return new Map([...live(steps)].map(([table, batches]) => [table, batches.flatMap(rowsOf)]));
 }
-
-/** A gateway that stages these windows; returns its partials by table. */
-function live(steps: readonly Step[]): Map<string, Row[]> {
-  const written = new Map<string, Row[]>();
-  const log: Reading[] = [];
-  let closedMs: ReadonlyMap<string, number> = new Map();
-  let openRanges: readonly { firstSeq: number; endSeq: number }[] = [];
-  const start = () => {
-    const aggregator = new StreamAggregator([tenSeconds, minutes], kitchen, closedMs);
-    for (const { firstSeq, endSeq } of openRanges)
-      aggregator.restore({ firstSeq, endSeq, columns: columnsOf(log.slice(firstSeq, endSeq)) });
-    return aggregator;
-  };
-  let aggregator = start();
-  const stage = ({ nowMs, isOverfull }: Step, firstSeq: number): AggregatePlan => {
-    const columns = columnsOf(log.slice(firstSeq));
-    const rows = { firstSeq, endSeq: log.length, columns };
-    return aggregator.plan({ rows, nowMs, isOverfull, part: String(log.length) });
-  };
-  for (const step of steps) {
-    const firstSeq = log.length;
-    log.push(...step.readings);
-    if (step.killed === 'planned') {
-      stage(step, firstSeq);
-      aggregator = start();
-    }
-    const plan = stage(step, firstSeq);
-    for (const { aggregate, columns } of plan.batches)
-      written.set(aggregate.table, [...(written.get(aggregate.table) ?? []), ...rowsOf(columns)]);
-    closedMs = plan.closedMs;
-    openRanges = plan.open;
-    if (step.killed === 'durable') aggregator = start();
-    else aggregator.accept(plan);
-  }
-  return written;
-}
-
-const stepArbitrary = fc.record({
-  readings: fc.array(
-    fc.record({
-      device: fc.constantFrom('a', 'b', 'c'),
-      // Late, early and far off: the clock of a sensor is its own.
-      timeMs: fc.oneof(
-        { weight: 9, arbitrary: fc.nat(400_000) },
-        { weight: 1, arbitrary: fc.nat(10_000_000) },
-      ),
-      value: fc.option(fc.integer({ min: -1_000, max: 1_000 }), { nil: undefined }),
-      state: fc.constantFrom('on', 'off'),
-    }),
-    { maxLength: 30 },
-  ),
-  // The clock goes on, as a rule.
-  nowMs: fc.oneof({ weight: 6, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(500_000) }),
-  isOverfull: fc.nat(9).map((draw) => draw === 0),
-  killed: fc.constantFrom(undefined, undefined, 'planned' as const, 'durable' as const),
-});
 
 test('1,000 schedules of arrival, killed anywhere: merged partials are the aggregates of the rows', () => {
   fc.assert(
-    fc.property(fc.array(stepArbitrary, { maxLength: 12 }), (steps) => {
-      const distinct = onceEach(steps);
-      const end: Step = { readings: [], nowMs: 1e9, isOverfull: false, killed: undefined };
-      const written = live([...distinct, end]);
-      const all = columnsOf(distinct.flatMap(({ readings }) => readings));
-      for (const { table, everyMs, quantiles: wanted } of [tenSeconds, minutes]) {
-        const expected = mergePartials(rowsOf(aggregateRows(all, everyMs * 1_000, 'all', wanted)));
+    fc.property(schedule, (steps) => {
+      const written = rowsByTable(steps);
+      const all = columnsOf(distinctReadings(steps));
+      for (const { table, everyMs, quantiles } of [tenSeconds, minutes]) {
+        const expected = mergePartials(rowsOf(aggregateRows(all, everyMs * 1_000, 'all', quantiles)));
         assert.deepEqual(mergePartials(written.get(table) ?? []), expected);
         const identities = (written.get(table) ?? []).map(({ device, time, part }) =>
           [device, time, part].join(),
@@ -229,28 +151,46 @@ test('1,000 schedules of arrival, killed anywhere: merged partials are the aggre
   );
 });
 
-/** A reading that is published twice, the second time after its window was written, counts twice: left out here. */
-function onceEach(steps: readonly Step[]): Step[] {
-  const seen = new Set<string>();
-  let clockMs = 0;
-  return steps.map((step) => ({
-    ...step,
-    nowMs: (clockMs = step.nowMs === -1 ? clockMs + 25_000 : step.nowMs),
-    readings: step.readings.filter(({ device, timeMs }) => {
-      const key = `${device} ${timeMs}`;
-      const isNew = !seen.has(key);
-      seen.add(key);
-      return isNew;
-    }),
-  }));
-}
+describe('a reading that comes again after its window was written', () => {
+  const at = (nowMs: number, ...readings: Reading[]): Step => ({
+    ...{ readings, nowMs, isOverfull: false, killed: undefined },
+  });
+  const counts = (steps: readonly Step[]) =>
+    (rowsByTable(steps).get('ten') ?? []).map(({ x_count, state_count }) => [x_count, state_count]);
+
+  test('counts once, also when the agent was killed in between', () => {
+    const first = at(13_000, reading('a', 5_000, 1, 'on'));
+    assert.deepEqual(counts([first, at(20_000, reading('a', 5_000, 1, 'on'))]), [[1, 1]]);
+    const killed = { ...first, killed: 'durable' } as const;
+    assert.deepEqual(counts([killed, at(20_000, reading('a', 5_000, 1, 'on'))]), [[1, 1]]);
+  });
+  test('counts for a field that it did not have before', () => {
+    const steps = [at(13_000, reading('a', 5_000, 1)), at(20_000, reading('a', 5_000, 7, 'on'))];
+    assert.deepEqual(counts(steps), [
+      [1, undefined],
+      [undefined, 1],
+    ]);
+  });
+  test('is another one where the tags or the time are others', () => {
+    const steps = [
+      at(13_000, reading('a', 5_000, 1)),
+      at(20_000, reading('b', 5_000, 1), reading('a', 5_001, 1)),
+    ];
+    assert.equal(counts(steps).length, 3);
+  });
+  test('counts again when it is forgotten, or there is no room to remember it', () => {
+    const again = reading('a', 5_000, 1);
+    assert.equal(counts([at(13_000, again), at(300_000), at(301_000, again)]).length, 2);
+    assert.equal(counts([{ ...at(13_000, again), isOverfull: true }, at(14_000, again)]).length, 2);
+  });
+});
 
 test('a window is written once when everything comes in time', () => {
   const step = (timeMs: number): Step => ({
     ...{ readings: [reading('a', timeMs, 1)], nowMs: timeMs + 100, isOverfull: false, killed: undefined },
   });
   const steps = Array.from({ length: 61 }, (_, second) => step(second * 1_000));
-  const ten = live(steps).get('ten') ?? [];
+  const ten = rowsByTable(steps).get('ten') ?? [];
   assert.deepEqual(
     ten.map((row) => [row['time'], row['x_count']]),
     [0, 10_000, 20_000, 30_000, 40_000].map((time) => [time, 10]),

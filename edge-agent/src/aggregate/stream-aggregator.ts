@@ -3,18 +3,31 @@
  *
  * `plan` looks and changes nothing; `accept` is called when what was planned is durable. So a shipment that could not be
  * staged is planned again.
+ *
+ * Rows are remembered for `rememberedMs` after the last window that they are in was written, so that a reading that comes again
+ * is recognised. Remembered rows are held like those of open windows: in memory, and their messages in the log.
  */
 import type { FieldType } from '@varve/common/contract/columns.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import type { AggregateRecipe, LogRange } from '../log/edge-log.js';
 import { aggregateRows, windowStartUs } from './aggregate-rows.js';
 import type { AggregateConfig } from './aggregate-config.js';
+import { joinRanges } from '../ship/plan-lanes.js';
+import { leaveOutRepeats } from './leave-out-repeats.js';
 import { gatherRows, selectRows } from './open-rows.js';
 import { planClosing, type Closing } from './plan-closing.js';
 
 /** Rows that were staged, and the messages they were made of. */
 export interface OpenBatch extends LogRange {
   readonly columns: BatchColumns;
+}
+
+/** A row that comes again within this time after its window was written counts once. */
+const rememberedMs = 30_000;
+
+interface HeldBatch extends OpenBatch {
+  /** Until then its rows are remembered, ms since 1970. */
+  readonly forgetMs: number;
 }
 
 /** One table's partials, to be written, and what they are made of. */
@@ -28,7 +41,7 @@ export interface AggregatePlan {
   readonly batches: readonly AggregateBatch[];
   /** By table: all windows that end there or before have been written. */
   readonly closedMs: ReadonlyMap<string, number>;
-  readonly open: readonly OpenBatch[];
+  readonly held: readonly HeldBatch[];
 }
 
 export interface PlanRequest {
@@ -37,6 +50,8 @@ export interface PlanRequest {
   readonly nowMs: number;
   /** Write everything. */
   readonly isOverfull: boolean;
+  /** There is room for rows whose windows are written. */
+  readonly mayRemember: boolean;
   readonly part: string;
 }
 
@@ -44,7 +59,7 @@ export class StreamAggregator {
   readonly #aggregates: readonly AggregateConfig[];
   readonly #kitchen: Omit<Kitchen, 'aggregate'>;
   #closedMs: ReadonlyMap<string, number>;
-  #open: readonly OpenBatch[] = [];
+  #held: readonly HeldBatch[] = [];
   #nextDueMs: number | undefined;
 
   /** `closedMs` as the log remembers it. */
@@ -59,55 +74,71 @@ export class StreamAggregator {
   }
 
   /** Messages that must be read again after a kill. */
-  get openRanges(): readonly LogRange[] {
-    return this.#open;
+  get heldRanges(): readonly LogRange[] {
+    return this.#held;
+  }
+
+  /** In memory: of all rows that are held, and of those that have an open window. */
+  get heldBytes(): number {
+    return bytesOfAll(this.#held);
   }
 
   get openBytes(): number {
-    return this.#open.reduce((sum, { columns }) => sum + bytesOf(columns), 0);
+    const fromUs = this.#openFromUs(this.#closedMs);
+    return bytesOfAll(this.#held.filter((batch) => isOpen(batch, fromUs)));
   }
 
   /** Rows that were staged before this process began, read again from the log. */
-  restore(rows: OpenBatch): void {
-    this.#open = this.#stillOpen([...this.#open, rows], this.#closedMs);
+  restore(rows: OpenBatch, nowMs: number): void {
+    this.#held = [...this.#held, this.#hold(rows, nowMs)];
     this.#nextDueMs = this.#findNextDueMs();
   }
 
-  /** When the next open window may be written, ms since 1970; undefined: none is open. */
+  /** When the next open window may be written, or the last rows be forgotten, ms since 1970; undefined: none are held. */
   get nextDueMs(): number | undefined {
     return this.#nextDueMs;
   }
 
-  plan({ rows, nowMs, isOverfull, part }: PlanRequest): AggregatePlan {
+  plan({ rows, nowMs, isOverfull, mayRemember, part }: PlanRequest): AggregatePlan {
     const closings = this.#planClosings(nowMs, isOverfull);
     const closedMs = new Map(closings.map(({ aggregate, closing }) => [aggregate.table, closing.closedMs]));
     const isForced = closings.some(({ closing }) => closing.isForced);
     const batches = closings.flatMap(({ aggregate, closing }) => {
       const recipe = this.#planRecipe(aggregate, { ...closing, isForced }, rows, part);
-      const columns = cook(recipe, { ...this.#kitchen, aggregate }, this.#open, rows);
+      const columns = cook(recipe, { ...this.#kitchen, aggregate }, this.#held, rows);
       return columns.rowCount > 0 ? [{ aggregate, columns, recipe }] : [];
     });
-    const all = rows ? [...this.#open, rows] : this.#open;
-    return { batches, closedMs, open: isForced ? [] : this.#stillOpen(all, closedMs) };
+    const all = rows ? [...this.#held, this.#hold(rows, nowMs)] : this.#held;
+    const fromUs = this.#openFromUs(closedMs);
+    const isHeld = (batch: HeldBatch) => isOpen(batch, fromUs) || (mayRemember && nowMs < batch.forgetMs);
+    return { batches, closedMs, held: isForced ? [] : all.filter(isHeld) };
   }
 
   /** The plan is durable. */
-  accept({ closedMs, open }: AggregatePlan): void {
+  accept({ closedMs, held }: AggregatePlan): void {
     this.#closedMs = closedMs;
-    this.#open = open;
+    this.#held = held;
     this.#nextDueMs = this.#findNextDueMs();
   }
 
   #findNextDueMs(): number | undefined {
     let dueMs = Infinity;
-    for (const { table, everyMs, latenessMs } of this.#aggregates) {
-      const fromUs = openFromUs(this.#closedMs.get(table), everyMs);
-      for (const { columns } of this.#open)
+    for (const aggregate of this.#aggregates) {
+      const fromUs = openFromUs(this.#closedMs.get(aggregate.table), aggregate.everyMs);
+      for (const { columns } of this.#held)
         for (const timeUs of columns.timeUs)
-          if (timeUs >= fromUs)
-            dueMs = Math.min(dueMs, windowStartUs(timeUs, everyMs * 1_000) / 1_000 + everyMs + latenessMs);
+          if (timeUs >= fromUs) dueMs = Math.min(dueMs, dueMsOf(timeUs, aggregate));
     }
-    return dueMs === Infinity ? undefined : dueMs;
+    if (dueMs < Infinity || this.#held.length === 0) return dueMs === Infinity ? undefined : dueMs;
+    // All at once: each time is a write to the card.
+    return Math.max(...this.#held.map(({ forgetMs }) => forgetMs));
+  }
+
+  #hold(rows: OpenBatch, nowMs: number): HeldBatch {
+    let writtenMs = nowMs;
+    for (const aggregate of this.#aggregates)
+      for (const timeUs of rows.columns.timeUs) writtenMs = Math.max(writtenMs, dueMsOf(timeUs, aggregate));
+    return { ...rows, forgetMs: writtenMs + rememberedMs };
   }
 
   #planClosings(nowMs: number, isOverfull: boolean) {
@@ -132,19 +163,27 @@ export class StreamAggregator {
       part,
       fromUs: known === undefined ? null : openFromUs(known, everyMs),
       belowUs: isForced ? null : openFromUs(closedMs, everyMs),
-      openRanges: this.#open.map(({ firstSeq, endSeq }) => ({ firstSeq, endSeq })),
+      openRanges: joinRanges(this.#held),
       window: rows ? { firstSeq: rows.firstSeq, endSeq: rows.endSeq } : null,
     };
   }
 
-  /** Those that have rows in a window of any width that has not been written. */
-  #stillOpen(batches: readonly OpenBatch[], closedMs: ReadonlyMap<string, number>): OpenBatch[] {
-    const fromUs = this.#aggregates.reduce(
+  /** Rows from there on are in a window of some width that has not been written. */
+  #openFromUs(closedMs: ReadonlyMap<string, number>): number {
+    return this.#aggregates.reduce(
       (from, { table, everyMs }) => Math.min(from, openFromUs(closedMs.get(table), everyMs)),
       Infinity,
     );
-    return batches.filter(({ columns }) => columns.timeUs.some((timeUs) => timeUs >= fromUs));
   }
+}
+
+function isOpen({ columns }: OpenBatch, fromUs: number): boolean {
+  return columns.timeUs.some((timeUs) => timeUs >= fromUs);
+}
+
+/** When the window of that time may be written, ms since 1970. */
+function dueMsOf(timeUs: number, { everyMs, latenessMs }: AggregateConfig): number {
+  return windowStartUs(timeUs, everyMs * 1_000) / 1_000 + everyMs + latenessMs;
 }
 
 /** The first window that has not been written begins there: those before have ended by `closedMs`. */
@@ -165,14 +204,23 @@ export function cook(
   open: readonly OpenBatch[],
   window: OpenBatch | undefined,
 ): BatchColumns {
-  const endUs = belowUs ?? Infinity;
-  const selected = open.map(({ columns }) => selectRows(columns, fromUs ?? -Infinity, endUs));
-  if (window) selected.push(selectRows(window.columns, -Infinity, endUs));
+  const [startUs, endUs] = [fromUs ?? -Infinity, belowUs ?? Infinity];
+  const selected = open.map(({ columns }) => selectRows(columns, startUs, endUs));
+  if (window) {
+    // Of windows that have been written: what is held of them is what has been counted.
+    const late = selectRows(window.columns, -Infinity, Math.min(startUs, endUs));
+    const written = open.map(({ columns }) => columns);
+    selected.push(leaveOutRepeats(late, written, declaredTypes), selectRows(window.columns, startUs, endUs));
+  }
   const rows = gatherRows(
     selected.filter((some) => some.rows.length > 0),
     declaredTypes,
   );
   return aggregateRows(rows, everyMs * 1_000, part, quantiles);
+}
+
+function bytesOfAll(batches: readonly OpenBatch[]): number {
+  return batches.reduce((sum, { columns }) => sum + bytesOf(columns), 0);
 }
 
 function bytesOf({ rowCount, tags, fields }: BatchColumns): number {
