@@ -29,6 +29,7 @@ import type { EdgeConfig } from './config.js';
 import { Router } from './decode/router.js';
 import { ParquetEncoder } from './encode/parquet-encoder.js';
 import { countedLog } from './log/counted-log.js';
+import { findKeepMs, keepRaw } from './log/keep-raw.js';
 import { reportDamage } from './log/report-damage.js';
 import { makeDataDir, nameEpoch, startEdgeLog } from './log/start-edge-log.js';
 import { watchDamage } from './log/watch-damage.js';
@@ -74,7 +75,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const { damage } = options;
   const opened = await startEdgeLog({ dataDir, agent, newEpoch, bounds, damage, onDamage });
   const { log: watched, untilDamaged } = watchDamage(opened);
-  const log = reportDiskFull(countedLog(watched, metrics), (message) => intake.reportDiskFull(message));
+  const full = reportDiskFull(countedLog(watched, metrics), (message) => intake.reportDiskFull(message));
+  const log = keepRaw(full, findKeepMs(config.streams), () => watch.trustedNowMs());
   const outbox = await Outbox.open(dataDir, log, bounds.outboxBytesMax);
   const encoder = new ParquetEncoder(clock);
   const router = new Router(config.streams, log.opened.nextShipmentSeqs);

@@ -17,6 +17,7 @@ import { reportDiskFull } from '@varve/edge-agent/buffer/report-disk-full.js';
 import { StreamRanks } from '@varve/edge-agent/buffer/stream-ranks.js';
 import { Router } from '@varve/edge-agent/decode/router.js';
 import { createEdgeMetrics } from '@varve/edge-agent/metrics.js';
+import { keepRaw } from '@varve/edge-agent/log/keep-raw.js';
 import { Outbox } from '@varve/edge-agent/ship/outbox.js';
 import { Pump } from '@varve/edge-agent/ship/pump.js';
 import { remakeShipment } from '@varve/edge-agent/ship/remake-shipment.js';
@@ -75,7 +76,8 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
   const agent = agentName;
   const bounds = shareBytes(limits);
   const intake = new IntakeGate();
-  const log = reportDiskFull(surroundings.log.open(), (message) => intake.reportDiskFull(message));
+  const full = reportDiskFull(surroundings.log.open(), (message) => intake.reportDiskFull(message));
+  const log = keepRaw(full, profile.keepMs, () => clock.nowMs());
   const outbox = await Outbox.open('', log, profile.outboxBytesMax, disk.files);
   const encoder = { encode: disk.encode.bind(disk) };
   const router = new Router(streams);

@@ -92,7 +92,7 @@ export class FakeLog {
           effects.seen.add('shipment made again');
           model.replace(entry, losses);
         }),
-      confirm: (id) => write(`confirm ${id}`, () => this.#confirm(model, id)),
+      confirm: (id, keepFromMs) => write(`confirm ${id}`, () => this.#confirm(model, id, keepFromMs)),
       evict: (request) =>
         planted === 'ledger apart'
           ? this.#evictApart(model, request, write)
@@ -103,6 +103,8 @@ export class FakeLog {
       losses: () => ask('totals', () => model.losses()),
       deadLetters: (limit) => ask('dead letters', () => model.deadLetters(limit)),
       sizes: (seq) => ask('sizes', () => model.sizes(seq)),
+      releaseKept: (messages) =>
+        write(`release ${messages} that are kept`, () => model.releaseKept(messages)),
       // Its clock is trusted from the start.
       beginBoot: () => Promise.resolve({ boot: 1, offsetMs: 0, trustedMs: null }),
       trustBoot: () => Promise.resolve(),
@@ -134,11 +136,11 @@ export class FakeLog {
     return firstSeqs;
   }
 
-  #confirm(model: ModelLog, id: number): void {
+  #confirm(model: ModelLog, id: number, keepFromMs: number | undefined): void {
     const entry = this.tables.outbox.find((other) => other.id === id);
     if (entry && !this.#options.isInStore(entry))
       this.#options.effects.violate(`${describeEntry(entry)} is forgotten, and the store does not have it`);
-    model.confirm(id);
+    model.confirm(id, keepFromMs);
   }
 
   #release(model: ModelLog): void {

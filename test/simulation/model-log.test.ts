@@ -90,7 +90,8 @@ function operate(logs: BothLogs, random: Random, nowMs: number): void {
   } else if (choice <= 4) stage(logs, random, nowMs);
   else if (choice <= 6) {
     const id = outbox[wholeBetween(random, 0, outbox.length)]?.id ?? 0;
-    logs.do((log) => log.confirm(id));
+    const keepFromMs = random() < 0.5 ? nowMs - wholeBetween(random, 0, 40) : undefined;
+    logs.do((log) => log.confirm(id, keepFromMs));
   } else if (choice === 7) {
     const waiting = [...backlog, { firstSeq: nextSeq, endSeq }];
     const blocks = logs.sqlite
@@ -108,6 +109,9 @@ function operate(logs: BothLogs, random: Random, nowMs: number): void {
     logs.do((log) => log.shippedLosses(entry?.id ?? 1));
     const [fromSeq, bytesMax] = [wholeBetween(random, 0, endSeq + 1), wholeBetween(random, 1, 200)];
     logs.do((log) => log.read(fromSeq, bytesMax));
+  } else if (random() < 0.3) {
+    const messages = wholeBetween(random, 1, 10);
+    logs.do((log) => void log.releaseKept(messages));
   } else if (random() < 0.3) logs.do((log) => log.releaseRecent());
   else logs.reopen();
 }
@@ -146,6 +150,7 @@ function stage(logs: BothLogs, random: Random, nowMs: number): void {
     shipments: isJump ? [] : shipments,
     deadLetters: isJump ? [] : deadLetters,
     nowMs,
+    ...(random() < 0.5 && { keepFromMs: nowMs - 20 }),
     ...after,
     ...(random() < 0.5 && { aggregates: openState(random, from, to, nowMs) }),
   };

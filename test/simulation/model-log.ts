@@ -81,6 +81,7 @@ export class ModelLog {
   stage(request: StageRequest): Staged {
     const entries = this.takeShipments(request);
     const nextSeq = this.movePosition(request);
+    if (entries.length === 0) this.#deleteBlocks(request.keepFromMs);
     return { entries, deadLettersDropped: 0, nextSeq, waitingLosses: this.#waiting.length };
   }
 
@@ -120,11 +121,25 @@ export class ModelLog {
     );
   }
 
-  confirm(outboxId: number): void {
+  confirm(outboxId: number, keepFromMs?: number): void {
     const { tables } = this;
     tables.outbox = tables.outbox.filter(({ id }) => id !== outboxId);
     tables.losses = tables.losses.filter((row) => row.outboxId !== outboxId);
-    this.#deleteBlocks();
+    this.#deleteBlocks(keepFromMs);
+  }
+
+  releaseKept(messages: number): number {
+    let left = messages;
+    for (const blocks of this.#unneededBlocks()) {
+      const [first] = blocks;
+      if (!first || left <= 0) continue;
+      const lastSeq = first.firstSeq + left - 1;
+      const [last] = this.read(lastSeq, 1);
+      const endSeq = Math.min(endOf(blocks), Math.max(lastSeq + 1, last ? endOf([last]) : 0));
+      this.#drop(blocks.filter((block) => endOf([block]) <= endSeq));
+      left -= endSeq - first.firstSeq;
+    }
+    return messages - left;
   }
 
   releaseRecent(): void {
@@ -183,6 +198,7 @@ export class ModelLog {
       ...{ oldestSeq: blocks[0]?.firstSeq ?? this.#endSeq, endSeq: this.#endSeq },
       ...{ bytes: usedBytes, usedBytes, reusableBytes: 0, appendedBytes: this.#appendedBytes },
       oldestWaitingMs: first?.arrivedMs,
+      ...this.#keptFacts(),
     };
   }
 
@@ -214,7 +230,34 @@ export class ModelLog {
     return tables.nextSeq;
   }
 
-  #deleteBlocks(): void {
+  #keptFacts() {
+    const kept = this.#unneededBlocks().flat();
+    const count = (blocks: readonly StoredBlock[]) =>
+      blocks.reduce((sum, block) => sum + block.messageCount, 0);
+    const keptMessages = count(kept);
+    const [first] = kept[0] ? readBlock(kept[0].bytes) : [];
+    const keptShare = keptMessages === 0 ? 0 : keptMessages / count(this.tables.blocks);
+    return { keptMessages, keptShare, keptSinceMs: first?.arrivedMs };
+  }
+
+  /** Of each range those before the first that is to be kept. */
+  #deleteBlocks(keepFromMs = Number.POSITIVE_INFINITY): void {
+    const isKept = ({ bytes }: StoredBlock) => {
+      const [first] = readBlock(bytes);
+      return (first?.arrivedMs ?? 0) >= keepFromMs;
+    };
+    for (const blocks of this.#unneededBlocks()) {
+      const firstKept = blocks.findIndex(isKept);
+      this.#drop(firstKept === -1 ? blocks : blocks.slice(0, firstKept));
+    }
+  }
+
+  #drop(blocks: readonly StoredBlock[]): void {
+    this.tables.blocks = this.tables.blocks.filter((block) => !blocks.includes(block));
+  }
+
+  /** By range, those that lie in it altogether. */
+  #unneededBlocks(): StoredBlock[][] {
     const { tables } = this;
     const staged = tables.outbox.map(({ firstLogSeq, lastLogSeq }) => ({
       firstSeq: firstLogSeq,
@@ -224,11 +267,15 @@ export class ModelLog {
       [...tables.backlog, ...staged, ...tables.aggregates.openRanges],
       Math.min(this.recentSeq, tables.nextSeq),
     );
-    tables.blocks = tables.blocks.filter(
-      ({ firstSeq, messageCount }) =>
-        !gaps.some((gap) => firstSeq >= gap.firstSeq && firstSeq + messageCount <= gap.endSeq),
+    return gaps.map((gap) =>
+      tables.blocks.filter((block) => block.firstSeq >= gap.firstSeq && endOf([block]) <= gap.endSeq),
     );
   }
+}
+
+function endOf(blocks: readonly StoredBlock[]): number {
+  const last = blocks.at(-1);
+  return last ? last.firstSeq + last.messageCount : 0;
 }
 
 function toLedgerRow(row: LossRow): LedgerRow {

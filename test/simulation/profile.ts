@@ -20,6 +20,8 @@ export interface Profile {
   readonly bytesPerSecondMax: number | undefined;
   /** Of rows in open windows of aggregates. */
   readonly openBytesMax: number;
+  /** As `raw: keep` of a stream. */
+  readonly keepMs: number | undefined;
   /** Chances of each step. */
   readonly chances: {
     readonly crash: number;
@@ -57,6 +59,7 @@ export function chooseProfile(random: Random): Profile {
     onFull: oneOf('drop_oldest', 'drop_oldest', 'stop_reading'),
     bytesPerSecondMax: oneOf(undefined, undefined, 1_000),
     openBytesMax: oneOf(0, 100, 1e9),
+    keepMs: oneOf(undefined, 5_000, 1e9),
     chances: {
       crash: sometimes(oneOf(0.005, 0.02, 0.05)),
       stop: sometimes(0.004),

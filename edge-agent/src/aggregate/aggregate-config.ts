@@ -18,6 +18,5 @@ export interface QuantileConfig {
   readonly fields: ReadonlySet<string> | undefined;
 }
 
-export const rawChoices = ['ship', 'drop'] as const;
-/** Whether the rows themselves leave the gateway. */
-export type RawChoice = (typeof rawChoices)[number];
+/** Whether the rows themselves leave the gateway; or stay there, as messages, for so long. */
+export type RawChoice = 'ship' | 'drop' | { readonly keepMs: number };

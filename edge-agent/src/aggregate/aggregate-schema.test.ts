@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { aggregatesSchema, readAggregates } from './aggregate-schema.js';
+import { aggregatesSchema, rawSchema, readAggregates } from './aggregate-schema.js';
 
 const read = (raw: unknown) => readAggregates('environment', aggregatesSchema.parse(raw));
 
@@ -29,3 +29,16 @@ const wrong: [what: string, raw: unknown, message: RegExp][] = [
 ];
 for (const [what, raw, message] of wrong)
   test(`${what} of an aggregate that is wrong is explained`, () => assert.throws(() => read(raw), message));
+
+for (const [text, raw] of [
+  ['ship', 'ship'],
+  ['drop', 'drop'],
+  ['keep 7d', { keepMs: 7 * 86_400_000 }],
+] as const)
+  test(`raw: ${text}`, () => assert.deepEqual(rawSchema.parse(text), raw));
+for (const [text, message] of [
+  ['keep', /such as keep 7d/],
+  ['kept 7d', /such as keep 7d/],
+  ['keep 1s', /keep between 1m and 366d/],
+] as const)
+  test(`raw: ${text} is explained`, () => assert.throws(() => rawSchema.parse(text), message));

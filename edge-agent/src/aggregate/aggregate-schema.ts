@@ -4,7 +4,7 @@ import { durationMs, parseDurationMs } from '@varve/common/config/units.js';
 import { quantilesMax, sortQuantiles } from '@varve/common/contract/aggregate.js';
 import { isIdentifier } from '@varve/common/contract/names.js';
 import { columnNameOf } from '../decode/stream-config.js';
-import { rawChoices, type AggregateConfig } from './aggregate-config.js';
+import type { AggregateConfig, RawChoice } from './aggregate-config.js';
 
 /** Long enough for a device that buffers its readings for some seconds. */
 const latenessDefaultMs = 10_000;
@@ -50,8 +50,20 @@ export const aggregatesSchema = z
   .max(10, 'list at most 10 widths')
   .default([]);
 
+const expectedRaw = 'write ship, drop, or keep with a time, such as keep 7d';
+const keepMsRange = { min: 60_000, max: 366 * 86_400_000 };
+
 export const rawSchema = z
-  .enum(rawChoices, { error: `write one of ${rawChoices.join(', ')}` })
+  .string({ error: expectedRaw })
+  .transform((text, context): RawChoice => {
+    if (text === 'ship' || text === 'drop') return text;
+    const [, duration = ''] = /^keep +(.+)$/.exec(text) ?? [];
+    const keepMs = parseDurationMs(duration);
+    if (keepMs !== undefined && keepMs >= keepMsRange.min && keepMs <= keepMsRange.max) return { keepMs };
+    const message = keepMs === undefined ? expectedRaw : 'keep between 1m and 366d';
+    context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  })
   .default('ship');
 
 /** `environment` at 10s writes table `environment_10s`, unless it is told otherwise. */

@@ -150,7 +150,7 @@ function aggregatedStreams(streams: readonly StreamConfig[]): AggregatedStream[]
 function findDroppedTables(streams: readonly StreamConfig[]): ReadonlySet<string> {
   const keys = (isDropped: boolean) =>
     streams
-      .filter(({ raw }) => (raw === 'drop') === isDropped)
+      .filter(({ raw = 'ship' }) => (raw !== 'ship') === isDropped)
       .map((stream) => `${stream.database}.${tableOf(stream) ?? ''}`);
   const shipped = new Set(keys(false));
   return new Set(keys(true).filter((key) => !shipped.has(key)));

@@ -1,7 +1,8 @@
 /**
  * Keeps the buffer – log and outbox – within its bounds.
  *
- * 1. Every half second, and at once when the disk refuses a write: measure. 2. `planRelief` decides. 3. Close or open the
+ * 1. Every half second, and at once when the disk refuses a write: measure. 2. What is kept though nothing needs it goes first (`planRelease`). Then
+ * `planRelief` decides. 3. Close or open the
  * intake of all sources, or drop a bounded step of messages and begin again at 1. Overshoot: what comes in half a second.
  *
  * A disk that refused a write is left in peace for some seconds, and longer each time that it refuses soon again; then
@@ -20,7 +21,14 @@ import { diskRoom, type DiskRoom } from './disk-room.js';
 import type { Evictor } from './evictor.js';
 import { FillRate } from './fill-rate.js';
 import type { IntakeGate } from './intake-gate.js';
-import { planRelief, roomBytes, type BufferState, type BufferUsage, type Relief } from './plan-relief.js';
+import {
+  planRelease,
+  planRelief,
+  roomBytes,
+  type BufferState,
+  type BufferUsage,
+  type Relief,
+} from './plan-relief.js';
 import { reserveBytes, type ReserveFile } from './reserve-file.js';
 
 const lookEveryMs = 500;
@@ -33,12 +41,18 @@ export interface BufferFacts {
   readonly bytesMax: number;
   readonly freeBytes: number;
   readonly daysLeft: number | undefined;
+  readonly kept: {
+    readonly bytes: number;
+    readonly sinceMs: number | undefined;
+    /** Messages that went before their time since the start, because the buffer needed the room. */
+    readonly releasedMessages: number;
+  };
 }
 
 export interface BufferKeeperOptions {
   readonly dataDir: string;
   readonly limits: BufferLimits;
-  readonly log: Pick<EdgeLog, 'sizes' | 'releaseRecent'>;
+  readonly log: Pick<EdgeLog, 'sizes' | 'releaseRecent' | 'releaseKept'>;
   readonly pump: Pick<Pump, 'readSeq' | 'waitingMessages'>;
   readonly outbox: Pick<Outbox, 'bytes' | 'messages'>;
   readonly intake: IntakeGate;
@@ -62,6 +76,9 @@ export class BufferKeeper {
   #relief: Relief = { state: 'collecting', reason: undefined };
   #usage: BufferUsage | undefined;
   #stagedLogBytes = 0;
+  #keptSinceMs: number | undefined;
+  #keptMessages = 0;
+  #releasedMessages = 0;
   #diskRestsUntilMs = Number.NEGATIVE_INFINITY;
   #diskRestMs = diskRestMs.first;
 
@@ -85,11 +102,12 @@ export class BufferKeeper {
   }
 
   facts(): BufferFacts {
-    const { bytes = 0, freeBytes = 0 } = this.#usage ?? {};
+    const { bytes = 0, freeBytes = 0, keptBytes = 0 } = this.#usage ?? {};
     const { limits } = this.#options;
     const room = this.#usage ? roomBytes(this.#usage, limits) : 0;
     const { bytesMax } = limits;
-    return { ...this.#relief, bytes, bytesMax, freeBytes, daysLeft: this.#rate.daysLeft(room) };
+    const kept = { bytes: keptBytes, sinceMs: this.#keptSinceMs, releasedMessages: this.#releasedMessages };
+    return { ...this.#relief, bytes, bytesMax, freeBytes, daysLeft: this.#rate.daysLeft(room), kept };
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -120,6 +138,7 @@ export class BufferKeeper {
     for (;;) {
       this.#usage = await this.#measure();
       if (this.#usage.isDiskFull) await reserve.giveUp();
+      if (await this.#release(this.#usage)) continue;
       const relief = planRelief(this.#usage, limits, this.#relief.state);
       const isDropped = relief.state === 'dropping' && (await this.#drop(relief));
       // With nothing left to drop, only shipping makes room. Sources that stopped for that wait until there is clearly some.
@@ -128,7 +147,8 @@ export class BufferKeeper {
       if (!isDropped || signal.aborted) break;
     }
     // All is shipped, and there is no room yet: what is left is kept for convenience only.
-    if (this.#relief.state === 'stopped' && outbox.bytes === 0) await log.releaseRecent();
+    if (this.#relief.state === 'stopped' && outbox.bytes === 0 && this.#usage.keptBytes === 0)
+      await log.releaseRecent();
     if (this.#relief.state === 'collecting' && this.#usage.freeBytes > 4 * reserveBytes) await reserve.hold();
   }
 
@@ -140,16 +160,31 @@ export class BufferKeeper {
     const mightStage = this.mayStage();
     // By number of messages: close enough for a bound.
     const { messages } = outbox;
-    this.#stagedLogBytes = (usedBytes * messages) / Math.max(1, messages + pump.waitingMessages(endSeq));
+    const keptBytes = Math.round(usedBytes * sizes.keptShare);
+    this.#keptSinceMs = sizes.keptSinceMs;
+    this.#keptMessages = sizes.keptMessages;
+    const neededBytes = usedBytes - keptBytes;
+    this.#stagedLogBytes = (neededBytes * messages) / Math.max(1, messages + pump.waitingMessages(endSeq));
     if (this.mayStage() && !mightStage) onRoom();
     return {
       bytes: usedBytes + outbox.bytes,
+      keptBytes,
       freeBytes: (await (this.#options.diskRoom ?? diskRoom)(dataDir)).freeBytes,
       reusableBytes: sizes.reusableBytes,
       oldestWaitingMs: sizes.oldestWaitingMs,
       nowMs: this.#options.trustedNowMs(),
       isDiskFull: clock.monotonicMs() < this.#diskRestsUntilMs,
     };
+  }
+
+  /** Some of what nothing needs any more. False when there is no need to. */
+  async #release(usage: BufferUsage): Promise<boolean> {
+    const bytes = planRelease(usage, this.#options.limits);
+    if (bytes <= 0) return false;
+    const share = bytes / usage.keptBytes;
+    const released = await this.#options.log.releaseKept(Math.ceil(this.#keptMessages * share));
+    this.#releasedMessages += released;
+    return released > 0;
   }
 
   async #drop({ reason = '', dropBeforeMs }: Relief): Promise<boolean> {

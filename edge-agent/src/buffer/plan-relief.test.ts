@@ -1,7 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import type { BufferLimits } from './buffer-config.js';
-import { planRelief, resumeFreeBytes, roomBytes, type BufferState, type BufferUsage } from './plan-relief.js';
+import {
+  planRelease,
+  planRelief,
+  resumeFreeBytes,
+  roomBytes,
+  type BufferState,
+  type BufferUsage,
+} from './plan-relief.js';
 
 const nowMs = Date.UTC(2026, 10, 22);
 const stop: BufferLimits = {
@@ -15,6 +22,7 @@ const aged = (limits: BufferLimits): BufferLimits => ({ ...limits, ageMaxMs: 60_
 const usage = (some: Partial<BufferUsage> = {}): BufferUsage => ({
   ...{
     bytes: 0,
+    keptBytes: 0,
     freeBytes: 2 * resumeFreeBytes,
     reusableBytes: 0,
     oldestWaitingMs: undefined,
@@ -76,3 +84,14 @@ test('of size and disk the smaller is the room', () => {
   assert.equal(roomBytes(usage({ freeBytes: 150, reusableBytes: 20 }), stop), 70);
   assert.equal(roomBytes(usage({ freeBytes: 0 }), stop), 0);
 });
+
+const releases: [string, Partial<BufferUsage>, number][] = [
+  ['nothing while there is room', { bytes: 899, keptBytes: 500 }, 0],
+  ['what is kept, a little at a time', { bytes: 900, keptBytes: 500 }, 20],
+  ['no more than is kept', { bytes: 990, keptBytes: 7 }, 7],
+  ['for others on the disk', { freeBytes: resumeFreeBytes + 60, reusableBytes: 20, keptBytes: 500 }, 30],
+];
+for (const [what, some, bytes] of releases)
+  test(`before anything else goes: ${what}`, () =>
+    assert.equal(Math.round(planRelease(usage(some), stop)), bytes));
+test('what is kept is room', () => assert.equal(roomBytes(usage({ bytes: 900, keptBytes: 500 }), stop), 600));

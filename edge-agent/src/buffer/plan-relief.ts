@@ -13,6 +13,8 @@ import type { BufferLimits } from './buffer-config.js';
 export interface BufferUsage {
   /** Of log and outbox. */
   readonly bytes: number;
+  /** Of them, what nothing needs any more (`raw: keep`). */
+  readonly keptBytes: number;
   /** Of the file system, for this user. */
   readonly freeBytes: number;
   /** Free inside the database file: room that takes nothing from the disk. */
@@ -36,6 +38,8 @@ export interface Relief {
 
 const resumeShare = 0.1;
 const dropShare = 0.05;
+/** At once, of what is kept: each step is a write. */
+const releasedShare = 0.02;
 /**
  * What must be free besides `keep_free` before reading resumes: sources would otherwise take every byte that shipping has just
  * made free, and leave it none to write its next shipment.
@@ -89,10 +93,23 @@ function ageReason(
   return `a message waits for ${seconds(ageMs)} of buffer.max_age ${seconds(ageMaxMs)}`;
 }
 
+/**
+ * What is kept though nothing needs it goes first, long before anything else has to: it may fill the buffer up to where
+ * reading that stopped would resume. So many bytes of it are to go.
+ */
+export function planRelease(usage: BufferUsage, limits: BufferLimits): number {
+  const { bytes, keptBytes, freeBytes, reusableBytes } = usage;
+  const { bytesMax, keepFreeBytes } = limits;
+  const bySize =
+    bytes < bytesMax * (1 - resumeShare) ? 0 : bytes - bytesMax * (1 - resumeShare - releasedShare);
+  const byDisk = freeBytesToResume(keepFreeBytes) - freeBytes - reusableBytes;
+  return Math.min(keptBytes, Math.max(0, bySize, byDisk));
+}
+
 /** Bytes that may still come before a bound is reached. */
 export function roomBytes(usage: BufferUsage, limits: BufferLimits): number {
-  const bySize = limits.bytesMax - usage.bytes;
-  const byDisk = usage.freeBytes + usage.reusableBytes - limits.keepFreeBytes;
+  const bySize = limits.bytesMax - usage.bytes + usage.keptBytes;
+  const byDisk = usage.freeBytes + usage.reusableBytes + usage.keptBytes - limits.keepFreeBytes;
   return Math.max(0, Math.min(bySize, byDisk));
 }
 

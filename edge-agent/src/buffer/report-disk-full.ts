@@ -16,7 +16,8 @@ export function reportDiskFull(log: EdgeLog, report: (message: string) => void):
     append: (blocks) => watch(log.append(blocks)),
     stage: (request) => watch(log.stage(request)),
     trustBoot: (trust) => watch(log.trustBoot(trust)),
-    confirm: (outboxId) => watch(log.confirm(outboxId)),
+    confirm: (outboxId, keepFromMs) => watch(log.confirm(outboxId, keepFromMs)),
+    releaseKept: (messages) => watch(log.releaseKept(messages)),
     setSubscribed: (session, filters) => watch(log.setSubscribed(session, filters)),
     evict: (request) => watch(log.evict(request)),
   };

@@ -246,13 +246,13 @@ function findColumnProblems(raw: RawStream): Problem[] {
 /** What aggregates need of their stream. */
 function findAggregateProblems(raw: RawStream): Problem[] {
   if (raw.aggregate.length === 0)
-    return raw.raw === 'ship'
+    return raw.raw !== 'drop'
       ? []
       : [
           {
             path: ['raw'],
             message:
-              'drops the rows, and no aggregate is left: write aggregate: [{ every: 10s }], or raw: ship',
+              'drops the rows, and no aggregate is left: write aggregate: [{ every: 10s }], or raw: ship or keep 7d',
           },
         ];
   const fixed =

@@ -31,9 +31,14 @@ export function countedLog(log: EdgeLog, metrics: Pick<EdgeMetrics, 'fsyncs' | '
       await log.trustBoot(trust);
       metrics.fsyncs.inc();
     },
-    async confirm(outboxId) {
-      await log.confirm(outboxId);
+    async confirm(outboxId, keepFromMs) {
+      await log.confirm(outboxId, keepFromMs);
       metrics.fsyncs.inc();
+    },
+    async releaseKept(messages) {
+      const released = await log.releaseKept(messages);
+      metrics.fsyncs.inc();
+      return released;
     },
   };
 }

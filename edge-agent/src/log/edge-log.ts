@@ -5,6 +5,7 @@
  *     position      the first message that is in no shipment yet, but for
  *     backlog       ranges before it that were jumped over after an outage, and follow in a lane of their own
  *     open ranges   messages before it whose rows are in windows of aggregates that have not been written (`aggregate/`)
+ *     kept          blocks that nothing needs, for as long as a stream keeps its messages, or there is room (`keep-raw.ts`)
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
@@ -119,6 +120,8 @@ export interface StageRequest {
   readonly trustedMs?: number | undefined;
   /** Wall clock, for the ledger. */
   readonly nowMs: number;
+  /** As in `confirm`. */
+  readonly keepFromMs?: number;
 }
 
 export interface Staged {
@@ -170,6 +173,11 @@ export interface LogSizes {
   readonly appendedBytes: number;
   /** Arrival of the first message there is from `waitingFromSeq` on. */
   readonly oldestWaitingMs: number | undefined;
+  /** Messages that nothing needs, which are kept all the same (`keep-raw.ts`), and their share of all that there are. */
+  readonly keptMessages: number;
+  readonly keptShare: number;
+  /** Arrival of the oldest of them. */
+  readonly keptSinceMs: number | undefined;
 }
 
 export interface EdgeLog {
@@ -201,8 +209,14 @@ export interface EdgeLog {
   /** The ledger rows that are in this shipment. */
   shippedLosses(outboxId: number): Promise<LedgerRow[]>;
 
-  /** The store has this shipment. Forgets it, its ledger rows, and the blocks that nothing needs any more. */
-  confirm(outboxId: number): Promise<void>;
+  /**
+   * The store has this shipment. Forgets it, its ledger rows, and the blocks that nothing needs any more, but for those whose
+   * messages came at `keepFromMs` or later.
+   */
+  confirm(outboxId: number, keepFromMs?: number): Promise<void>;
+
+  /** Deletes the oldest blocks that nothing needs, about so many messages. Returns how many there were. */
+  releaseKept(messages: number): Promise<number>;
 
   /** Drops messages, moves the position over them, and writes the losses down, in one transaction. */
   evict(request: EvictRequest): Promise<void>;

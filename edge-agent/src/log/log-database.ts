@@ -185,6 +185,9 @@ const statementTexts = {
       SELECT first_seq AS firstSeq, message_count AS messageCount, source, bytes FROM blocks WHERE first_seq = ?`,
   blockPlace: `
       SELECT first_seq AS firstSeq, message_count AS messageCount, source FROM blocks WHERE first_seq = ?`,
+  blockBefore: `
+      SELECT first_seq AS firstSeq, message_count AS messageCount, source FROM blocks
+      WHERE first_seq < ? ORDER BY first_seq DESC LIMIT 1`,
   blockBehind: 'SELECT min(first_seq) FROM blocks WHERE first_seq > ?',
   replaceBlock: 'UPDATE blocks SET bytes = @bytes WHERE first_seq = @firstSeq',
   deleteBlock: 'DELETE FROM blocks WHERE first_seq = ?',

@@ -66,12 +66,20 @@ export class LogPosition {
     for (const range of ranges) this.#statements.insertBacklog.run(range);
   }
 
-  /** Those that nothing needs any more. Where they lie above others that are needed, a salvage must know of it. */
-  deleteBlocks(recentSeq: number): void {
-    const { backlog, stagedRanges, openRanges, keepSeq, deleteBlocks } = this.#statements;
-    const kept = [backlog, stagedRanges, openRanges].flatMap((ranges) => ranges.all() as LogRange[]);
+  /** Those that nothing needs any more, of each range up to where `endOf` says. Where they lie above others that are needed, a salvage must know of it. */
+  deleteBlocks(recentSeq: number, endOf: (range: LogRange) => number = ({ endSeq }) => endSeq): void {
+    const { keepSeq, deleteBlocks } = this.#statements;
     const neededSeq = keepSeq.pluck().get() as number;
-    for (const gap of planDeletable(kept, Math.min(recentSeq, this.#reached.nextSeq)))
+    for (const range of this.unneeded(recentSeq)) {
+      const gap = { firstSeq: range.firstSeq, endSeq: endOf(range) };
       if (deleteBlocks.run(gap).changes > 0 && gap.firstSeq >= neededSeq) this.#gaps.add(gap);
+    }
+  }
+
+  /** Ranges of messages that nothing needs any more, in order. Some of their blocks may be there. */
+  unneeded(recentSeq: number): LogRange[] {
+    const { backlog, stagedRanges, openRanges } = this.#statements;
+    const needed = [backlog, stagedRanges, openRanges].flatMap((ranges) => ranges.all() as LogRange[]);
+    return planDeletable(needed, Math.min(recentSeq, this.#reached.nextSeq));
   }
 }

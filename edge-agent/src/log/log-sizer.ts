@@ -4,6 +4,7 @@ import { readBlock, readBlockClock } from './block.js';
 import type { Boots } from './boots.js';
 import type { LogSizes } from './edge-log.js';
 import { fileBytes } from './header.js';
+import type { KeptFacts } from './kept-blocks.js';
 import type { LogStatements } from './log-database.js';
 import type { LogPosition } from './log-position.js';
 import { tryOpenBlock, type PackedRow } from './stored-block.js';
@@ -27,7 +28,7 @@ export class LogSizer {
     this.#oldestWaiting = undefined;
   }
 
-  read(waitingFromSeq: number, endSeq: number): Omit<LogSizes, 'appendedBytes'> {
+  read(waitingFromSeq: number, endSeq: number): Omit<LogSizes, 'appendedBytes' | keyof KeptFacts> {
     const { oldestBlock, pageSize, pageCount, freePages } = this.#statements;
     const number = (statement: Database.Statement) => statement.pluck().get() as number;
     const pageBytes = number(pageSize);

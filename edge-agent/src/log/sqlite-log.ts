@@ -33,6 +33,7 @@ import {
 } from './log-database.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
 import { LogPosition } from './log-position.js';
+import { KeptBlocks } from './kept-blocks.js';
 import { LogSizer } from './log-sizer.js';
 import { LossLedger } from './loss-ledger.js';
 import { readBlockClock } from './block.js';
@@ -73,6 +74,7 @@ export class SqliteLog {
   readonly #gaps: Gaps;
   readonly #position: LogPosition;
   readonly #sizer: LogSizer;
+  readonly #kept: KeptBlocks;
   readonly #seal: Seal;
   readonly #mark: HighWaterFile;
   readonly #agent: string;
@@ -96,6 +98,7 @@ export class SqliteLog {
       this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
       this.#position = new LogPosition(this.#statements, this.#gaps);
       this.#sizer = new LogSizer(path, this.#statements, this.#position, this.#boots);
+      this.#kept = new KeptBlocks(this.#statements, this.#position, this.#boots);
       this.#seal = asFailures(() => new Seal(prepareOn(this.#db)));
       this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
       this.#endSeq = asFailures(() => this.#check());
@@ -239,6 +242,8 @@ export class SqliteLog {
       if (backlog) this.#position.setBacklog(backlog);
       const position = this.#position.moveTo(nextSeq, this.#endSeq);
       if (request.aggregates) this.#aggregates.write(request.aggregates);
+      // Nothing will be confirmed that could delete them.
+      if (shipments.length === 0) this.#kept.deleteOlder(this.#recentSeq, request.keepFromMs);
       if (trustedMs !== undefined) this.#boots.noteTrustedMs(trustedMs);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });
@@ -251,12 +256,16 @@ export class SqliteLog {
     });
   }
 
-  confirm(outboxId: number): void {
+  confirm(outboxId: number, keepFromMs?: number): void {
     this.#transact(() => {
       this.#statements.deleteOutbox.run(outboxId);
       this.#ledger.confirm(outboxId);
-      this.#position.deleteBlocks(this.#recent.firstSeq ?? this.#endSeq);
+      this.#kept.deleteOlder(this.#recentSeq, keepFromMs);
     });
+  }
+
+  releaseKept(messages: number): number {
+    return this.#transact(() => this.#kept.release(this.#recentSeq, messages));
   }
 
   releaseRecent(): void {
@@ -302,10 +311,11 @@ export class SqliteLog {
   }
 
   sizes(waitingFromSeq: number): LogSizes {
-    return asFailures(() => ({
-      ...this.#sizer.read(waitingFromSeq, this.#endSeq),
-      appendedBytes: this.#appendedBytes,
-    }));
+    return asFailures(() => {
+      const sizes = this.#sizer.read(waitingFromSeq, this.#endSeq);
+      const kept = this.#kept.facts(this.#recentSeq, sizes.oldestSeq, this.#endSeq);
+      return { ...sizes, ...kept, appendedBytes: this.#appendedBytes };
+    });
   }
 
   subscribed(session: string): string[] {
@@ -323,6 +333,11 @@ export class SqliteLog {
   close(): void {
     this.#mark.close();
     asFailures(() => this.#db.close());
+  }
+
+  /** From here on blocks are kept in any case. */
+  get #recentSeq(): number {
+    return this.#recent.firstSeq ?? this.#endSeq;
   }
 
   #transact<T>(work: () => T): T {

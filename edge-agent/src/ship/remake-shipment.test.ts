@@ -62,6 +62,7 @@ async function stageOne(context: TestContext) {
     | 'append'
     | 'evict'
     | 'releaseRecent'
+    | 'releaseKept'
     | 'losses'
     | 'deadLetters'
     | 'beginBoot'

@@ -63,11 +63,20 @@ export function describeStatus(status: EdgeStatus): string {
     `log           ${formatMegabytes(log.bytes)}, ${log.waiting_messages} messages in no shipment yet`,
     `outbox        ${outbox.shipments} shipments, ${formatMegabytes(outbox.bytes)}, oldest ${status.oldest_unshipped_seconds.toFixed(0)} s`,
     `buffer        ${describeBuffer(status.buffer)}`,
+    ...describeKept(status.buffer.kept).map((text) => `kept          ${text}`),
     `store         ${problem}`,
     `clock         ${describeClock(status.clock)}`,
     `losses        ${describeLosses(status.losses)}`,
     '',
   ].join('\n');
+}
+
+/** Nothing where no stream keeps its messages; an older agent does not say. */
+function describeKept(kept: EdgeStatus['buffer']['kept'] | undefined): string[] {
+  if (!kept || (kept.since === null && kept.released_messages === 0)) return [];
+  const since = kept.since === null ? 'nothing' : `${formatMegabytes(kept.bytes)} since ${kept.since}`;
+  const released = kept.released_messages;
+  return [released === 0 ? since : `${since}; ${released} messages went early, for want of room`];
 }
 
 function describeBuffer(buffer: EdgeStatus['buffer']): string {

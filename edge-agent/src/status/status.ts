@@ -38,6 +38,12 @@ export interface EdgeStatus {
     readonly days_left: number | null;
     readonly state: 'collecting' | 'dropping' | 'stopped';
     readonly reason: string | null;
+    /** `raw: keep`: what nothing needs any more, and since when; and what had to go before its time since the start. */
+    readonly kept: {
+      readonly bytes: number;
+      readonly since: string | null;
+      readonly released_messages: number;
+    };
   };
   readonly clock: ClockStatus;
   readonly losses: LossesStatus;
@@ -151,6 +157,11 @@ function describeBuffer(facts: BufferFacts): EdgeStatus['buffer'] {
     days_left: facts.daysLeft ?? null,
     state: facts.state,
     reason: facts.reason ?? null,
+    kept: {
+      bytes: facts.kept.bytes,
+      since: facts.kept.sinceMs === undefined ? null : new Date(facts.kept.sinceMs).toISOString(),
+      released_messages: facts.kept.releasedMessages,
+    },
   };
 }
 
