@@ -1,14 +1,18 @@
 /**
  * `edge-decode`: what a message costs between log and batch, on one core, for each format: decoding alone, and all of it
- * (`Router.route`: decode, map, append). Beside them, in turns with them, `JSON.parse` alone on the JSON messages.
+ * (`Router.route`: decode, map, append), and that with windows of two widths, written every 10,000 messages. Beside them, in turns with them, `JSON.parse` alone on the JSON messages.
  *
  * The readings are the same in all formats: a time and four fields of a device, by themselves or ten to a message.
  */
+import { Aggregation } from '@varve/edge-agent/aggregate/aggregation.js';
 import type { OpenBatches } from '@varve/edge-agent/decode/append-rows.js';
 import { DecodedRows } from '@varve/edge-agent/decode/decoded-rows.js';
 import { decoderOf, type FormatConfig } from '@varve/edge-agent/decode/format.js';
 import { Router } from '@varve/edge-agent/decode/router.js';
+import type { StreamConfig } from '@varve/edge-agent/decode/stream-config.js';
 import { shapeStreams, streamsSchema } from '@varve/edge-agent/decode/stream-schema.js';
+import type { LoggedMessage } from '@varve/edge-agent/message.js';
+import { Window } from '@varve/edge-agent/ship/window.js';
 import type { BenchOptions } from './bench-run.js';
 import type { Report } from './report.js';
 import { median } from './statistics.js';
@@ -72,6 +76,8 @@ const cases: readonly Case[] = [
 const noReading: Reading = { ts: 0, temperature: 0, humidity: 0, count: 0, state: '' };
 
 const messagesPerRun = 20_000;
+const messagesPerShipment = 10_000;
+const beginsMs = 1_795_300_046_309;
 const topics = 60;
 
 export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
@@ -90,14 +96,17 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
     const decodeNs = nsOf(one, 'decode');
     const routeNs = nsOf(one, 'route');
     const parseNs = nsOf(one, 'parse');
+    const windowsNs = nsOf(one, 'windows');
     return [
       one.name,
       one.readings,
       parseNs / 1e3,
       decodeNs / 1e3,
       routeNs / 1e3,
+      windowsNs / 1e3,
       1e9 / decodeNs,
       1e9 / routeNs,
+      1e9 / windowsNs,
     ];
   });
   return Promise.resolve({
@@ -111,8 +120,10 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
           'JSON.parse, µs',
           'decode, µs',
           'to batch, µs',
+          'with windows, µs',
           'decoded/s',
           'to batch/s',
+          'with windows/s',
         ],
         rows,
       },
@@ -122,7 +133,11 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
 }
 
 /** Nanoseconds per message. */
-function measure({ format, readings, write }: Case): { parse: number; decode: number; route: number } {
+function measure({
+  format,
+  readings,
+  write,
+}: Case): Record<'parse' | 'decode' | 'route' | 'windows', number> {
   const messages = makeMessages(readings);
   const written = messages.map((message) => Buffer.from(write(message)));
   const asJson = messages.map((message) =>
@@ -132,13 +147,14 @@ function measure({ format, readings, write }: Case): { parse: number; decode: nu
     parse: measureParse(asJson),
     decode: measureDecode(format, written),
     route: measureRoute(format, written),
+    windows: measureWindows(format, written),
   };
 }
 
 function makeMessages(readings: number): Reading[][] {
   return Array.from({ length: messagesPerRun }, (_, index) =>
     Array.from({ length: readings }, (__, part) => ({
-      ts: 1_795_300_046_309 + index * readings + part,
+      ts: beginsMs + index * readings + part,
       temperature: Math.round(2_000 + 500 * Math.sin(index / 100 + part)) / 100,
       humidity: Math.round(450 + 100 * Math.cos(index / 70)) / 10,
       count: index,
@@ -167,18 +183,45 @@ function measureDecode(format: FormatConfig, payloads: readonly Buffer[]): numbe
   return perMessage(started, found);
 }
 
-function measureRoute(format: FormatConfig, payloads: readonly Buffer[]): number {
+function streamsOf(format: FormatConfig, more: object = {}): StreamConfig[] {
   const time = format === 'value' || format === 'line_protocol' ? {} : { time: { path: 'ts', unit: 'ms' } };
-  const written = { topic: 'plant/{site}/{device}/environment', format, ...time };
-  const router = new Router(shapeStreams(streamsSchema.parse({ environment: written })));
-  const batches: OpenBatches = new Map();
-  const messages = payloads.map((payload, index) => ({
-    ...{ seq: index + 1, source: 'plant', packetId: 0, arrivedMs: 1_795_300_046_309, payload },
+  const written = { topic: 'plant/{site}/{device}/environment', format, ...time, ...more };
+  return shapeStreams(streamsSchema.parse({ environment: written }));
+}
+
+function messagesOf(payloads: readonly Buffer[]): LoggedMessage[] {
+  return payloads.map((payload, index) => ({
+    ...{ seq: index + 1, source: 'plant', packetId: 0, arrivedMs: beginsMs + index, payload },
     topic: `plant/site-${index % 3}/device-${index % topics}/environment`,
   }));
+}
+
+function measureRoute(format: FormatConfig, payloads: readonly Buffer[]): number {
+  const router = new Router(streamsOf(format));
+  const batches: OpenBatches = new Map();
+  const messages = messagesOf(payloads);
   let found = 0;
   const started = process.cpuUsage();
   for (const message of messages) if (router.route(message, batches).length === 0) found++;
+  return perMessage(started, found);
+}
+
+function measureWindows(format: FormatConfig, payloads: readonly Buffer[]): number {
+  const streams = streamsOf(format, { aggregate: [{ every: '10s' }, { every: '1m' }] });
+  const router = new Router(streams);
+  const opened = { closedMs: new Map<string, number>(), openRanges: [] };
+  const aggregation = new Aggregation({ streams, opened, openBytesMax: 64e6 });
+  const messages = messagesOf(payloads);
+  let window = new Window(0, 1);
+  let found = 0;
+  const started = process.cpuUsage();
+  for (const message of messages) {
+    window.take(message, router);
+    found++;
+    if (found % messagesPerShipment > 0) continue;
+    aggregation.plan('live', window, 'bench/1', beginsMs + found).accept();
+    window = new Window(0, found + 1);
+  }
   return perMessage(started, found);
 }
 
