@@ -78,12 +78,19 @@ export const allowedFunctions: ReadonlySet<string> = new Set(
   [aggregates, numbers, texts, times, lists, structures].flat().map((name) => name.toLowerCase()),
 );
 
+export const aggregateFunctions: ReadonlySet<string> = new Set(aggregates);
+
+/** Ours, which `rewrite-sql.ts` puts into words that DuckDB has. */
+export const rewrittenFunctions: ReadonlySet<string> = new Set(
+  words('date_bin time_bucket_gapfill locf interpolate'),
+);
+
 /** In `from`: those that make rows from nothing but their arguments. */
 export const allowedTableFunctions: ReadonlySet<string> = new Set(
-  words('generate_series json_each json_tree range repeat unnest'),
+  words('generate_series json_each json_tree latest range repeat unnest'),
 );
 
 /** `+`, `||`, `~~`, …: signs without letters are operators, and none of them reaches anywhere. */
 export function isAllowedFunction(name: string): boolean {
-  return allowedFunctions.has(name) || /^[^a-z0-9_]+$/.test(name);
+  return allowedFunctions.has(name) || rewrittenFunctions.has(name) || /^[^a-z0-9_]+$/.test(name);
 }

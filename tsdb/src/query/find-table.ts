@@ -25,6 +25,16 @@ export function findTableOf(
   return catalog ? undefined : findTable(snapshots, schema || database, table ?? '');
 }
 
+/** `environment`, or `lab.runs`. */
+export function findLabelled(
+  snapshots: readonly Snapshot[],
+  label: string,
+  database: string,
+): Snapshot | undefined {
+  const [first = '', second] = label.split('.', 2);
+  return second === undefined ? findTable(snapshots, database, first) : findTable(snapshots, first, second);
+}
+
 /** Names are in lower case; how they are asked for does not matter. */
 export function findTable(
   snapshots: readonly Snapshot[],

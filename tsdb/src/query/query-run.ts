@@ -53,13 +53,13 @@ export class QueryRun {
 
   /** @throws Failure; `end` must be called all the same */
   async start(): Promise<DuckDBResult> {
-    const prepared = await this.#prepare(this.#options.plan.request.sql);
+    const prepared = await this.#prepare(this.#options.plan.statement.sql);
     return await this.call(() => prepared.stream());
   }
 
   /** What DuckDB says of it, with the names of objects in place of local files. */
   async explain(prefix: string): Promise<string> {
-    const prepared = await this.#prepare(`${prefix} ${this.#options.plan.request.sql}`);
+    const prepared = await this.#prepare(`${prefix} ${this.#options.plan.statement.sql}`);
     const reader = await this.call(() => prepared.runAndReadAll());
     let text = reader
       .getRows()
@@ -74,7 +74,7 @@ export class QueryRun {
    * @returns how many
    */
   async copyTo(path: string, rowsMax: number | undefined, signal: AbortSignal): Promise<number> {
-    const { sql } = this.#options.plan.request;
+    const { sql } = this.#options.plan.statement;
     const limit = rowsMax === undefined || !Number.isFinite(rowsMax) ? '' : ` LIMIT ${rowsMax}`;
     // What passed the guard is one whole SELECT, and one in parentheses is a table.
     const copy = `COPY (SELECT * FROM (${withoutEnd(sql)}\n)${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
@@ -162,11 +162,15 @@ export class QueryRun {
 
   #explain(error: unknown): unknown {
     const { signal, plan, onFatal } = this.#options;
-    const { sql } = plan.request;
+    const { sql } = plan.statement;
     if (signal.aborted) return signal.reason;
     if (error instanceof Failure) return error;
     if (isFatal(error)) onFatal();
-    return toSqlFailure(error, { sql, keyByPath: this.#keyByPath() }) ?? error;
+    const failure = toSqlFailure(error, { sql, keyByPath: this.#keyByPath() });
+    if (failure === undefined || sql === plan.request.sql) return failure ?? error;
+    // Places in a text that nobody has seen say nothing.
+    const { position: _p, line: _l, column: _c, ...facts } = failure.facts;
+    return new Failure(failure.code, failure.message, { ...failure, facts });
   }
 
   #keyByPath(): ReadonlyMap<string, string> {

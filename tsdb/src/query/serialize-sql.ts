@@ -1,8 +1,10 @@
 /**
  * A text of SQL as the tree that DuckDB's parser makes of it. Nothing is bound or run.
  */
+import assert from 'node:assert/strict';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { Failure } from '@varve/common/errors.js';
+import { isNode, type SqlNode } from './sql-tree.js';
 
 /** What `json_serialize_sql` answers. */
 export interface SerializedSql {
@@ -32,4 +34,23 @@ export async function serializeSql(connection: DuckDBConnection, sql: string): P
   // The cast is needed: without it the parameter has no type when the function is bound.
   const reader = await connection.runAndReadAll('SELECT json_serialize_sql($1::VARCHAR)', [sql]);
   return JSON.parse(String(reader.getRows()[0]?.[0])) as SerializedSql;
+}
+
+/** The tree of a SELECT of ours. */
+export async function parseSelect(connection: DuckDBConnection, sql: string): Promise<SqlNode> {
+  const [statement] = (await serializeSql(connection, sql)).statements ?? [];
+  assert(isNode(statement?.node), sql);
+  return statement.node;
+}
+
+/** A tree as text. */
+export async function deserializeSql(
+  connection: DuckDBConnection,
+  serialized: SerializedSql,
+): Promise<string> {
+  const reader = await connection.runAndReadAll('SELECT json_deserialize_sql($1::JSON)', [
+    // A node without a place carries the largest 64-bit number, which a double does not hold.
+    JSON.stringify(serialized, (name, value: unknown) => (name === 'query_location' ? 0 : value)),
+  ]);
+  return String(reader.getRows()[0]?.[0]);
 }

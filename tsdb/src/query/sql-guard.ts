@@ -16,8 +16,9 @@ import { identifierPattern } from '@varve/common/contract/names.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { allowedFunctions, allowedTableFunctions, isAllowedFunction } from './allowed-functions.js';
-import { findTableOf, tableNotFound } from './find-table.js';
+import { findLabelled, findTableOf, tableNotFound } from './find-table.js';
 import { nearestName } from '@varve/common/nearest-name.js';
+import { latestLabel } from './sql-tree.js';
 import { sqlBytesMax, type SerializedSql, type SerializedStatement } from './serialize-sql.js';
 import { positionOfByte, positionOfCharacter } from './text-position.js';
 
@@ -138,6 +139,7 @@ class TreeWalk {
     const name = String(call['function_name']);
     if (call['class'] !== 'FUNCTION' || !allowedTableFunctions.has(name.toLowerCase()))
       throw this.#functionRefusal(node, name, allowedTableFunctions);
+    if (name.toLowerCase() === 'latest') this.#checkLatest(node);
     this.#visitParts(call, scope);
     this.#visitParts({ ...node, function: undefined }, scope);
   }
@@ -158,6 +160,16 @@ class TreeWalk {
     const isCte = !catalog && !schema && scope.has(table?.toLowerCase() ?? '');
     if (snapshot) this.tables.add(snapshot);
     else if (!isCte) throw this.#missingTable(node);
+  }
+
+  /** Its table stands as text, so that it can be looked for. */
+  #checkLatest(node: TreeNode): void {
+    const label = latestLabel(node);
+    if (label === undefined)
+      throw this.#refusal(node, 'latest takes the name of a table as text', "such as latest('environment')");
+    const snapshot = findLabelled(this.#snapshots, label, this.#database);
+    if (snapshot === undefined) throw tableNotFound(label, this.#snapshots, this.#place(node));
+    this.tables.add(snapshot);
   }
 
   #missingTable(node: TreeNode): Failure {

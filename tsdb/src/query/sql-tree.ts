@@ -61,3 +61,26 @@ export function walkNodes(root: unknown, enter: (node: SqlNode) => boolean): voi
   if (Array.isArray(root)) for (const item of root) walkNodes(item, enter);
   else if (isNode(root) && enter(root)) for (const part of Object.values(root)) walkNodes(part, enter);
 }
+
+/** The text that stands in `latest('…')`. */
+export function latestLabel(node: SqlNode): string | undefined {
+  const call = plainCall(nodeAt(node, 'function') ?? {});
+  const literal = call?.args[0] && nodeAt(call.args[0], 'value');
+  return call?.name === 'latest' && call.args.length === 1 && typeof literal?.['value'] === 'string'
+    ? literal['value'].toLowerCase()
+    : undefined;
+}
+
+/** With expressions in place of columns of these names. */
+export function replaceColumns(value: unknown, found: Readonly<Record<string, unknown>>): unknown {
+  if (Array.isArray(value)) return value.map((item) => replaceColumns(item, found));
+  if (!isNode(value)) return value;
+  const [name, ...others] = value['class'] === 'COLUMN_REF' ? (value['column_names'] as string[]) : [];
+  if (name !== undefined && others.length === 0 && Object.hasOwn(found, name)) return found[name];
+  return Object.fromEntries(
+    Object.entries(value).map(([member, part]) => [member, replaceColumns(part, found)]),
+  );
+}
+
+/** Gives the tree of a SELECT. */
+export type ParseSelect = (sql: string) => Promise<SqlNode>;

@@ -5,14 +5,16 @@
  * What is known holds as long as the tables have the names and columns they had. Bound: `statementsMax` texts, and
  * `textBytesMax` of them; the longest unused go first.
  */
+import assert from 'node:assert/strict';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import type { Condition } from './condition.js';
 import { findReads } from './find-reads.js';
-import { findTableOf, tableLabel } from './find-table.js';
+import { findLabelled, findTableOf, tableLabel } from './find-table.js';
 import { mergedTags } from './merge-partials.js';
-import { serializeSql } from './serialize-sql.js';
+import { rewriteSql } from './rewrite-sql.js';
+import { deserializeSql, parseSelect, serializeSql, type SerializedStatement } from './serialize-sql.js';
 import { guardSql } from './sql-guard.js';
 import { isNode, walkNodes, type SqlNode } from './sql-tree.js';
 
@@ -23,6 +25,8 @@ export interface StatementTable {
 }
 
 export interface Statement {
+  /** What is run: the text as it came, or what it was put into (`rewrite-sql.ts`). */
+  readonly sql: string;
   /** `1`, `2`, … for `?` and `$1`; names for `$name`. */
   readonly parameterNames: readonly string[];
   readonly tables: readonly StatementTable[];
@@ -31,6 +35,7 @@ export interface Statement {
 }
 
 interface Known {
+  readonly sql: string;
   readonly schema: string;
   readonly parameterNames: readonly string[];
   readonly isRepeatable: boolean;
@@ -59,16 +64,11 @@ export class Statements {
     const key = `${database} ${sql}`;
     const schema = schemaOf(snapshots);
     let known = this.#known.get(key);
-    if (known?.schema !== schema) {
-      const serialized = await call(() => serializeSql(connection, sql));
-      const { parameterNames, tables } = guardSql(sql, serialized, snapshots, database);
-      const root = serialized.statements?.[0]?.node;
-      const conditions = conditionsOf(root, tables, snapshots, database);
-      known = { schema, parameterNames, conditions, isRepeatable: isRepeatable(root) };
-    }
+    if (known?.schema !== schema)
+      known = { schema, ...(await call(() => learn(sql, database, snapshots, connection))) };
     this.#keep(key, known);
-    const { parameterNames, conditions, isRepeatable: repeatable } = known;
-    return { parameterNames, tables: withSnapshots(conditions, snapshots), isRepeatable: repeatable };
+    const { conditions, ...facts } = known;
+    return { ...facts, tables: withSnapshots(conditions, snapshots) };
   }
 
   #keep(key: string, known: Known): void {
@@ -80,6 +80,34 @@ export class Statements {
       this.#textBytes -= oldest.length;
     }
   }
+}
+
+async function learn(
+  sql: string,
+  database: string,
+  snapshots: readonly Snapshot[],
+  connection: DuckDBConnection,
+): Promise<Omit<Known, 'schema'>> {
+  const serialized = await serializeSql(connection, sql);
+  const { parameterNames, tables } = guardSql(sql, serialized, snapshots, database);
+  const root = serialized.statements?.[0]?.node;
+  assert(isNode(root));
+  const find = (label: string) => findLabelled(snapshots, label, database);
+  const rewritten = await rewriteSql(root, (text) => parseSelect(connection, text), find);
+  const facts = {
+    parameterNames,
+    conditions: conditionsOf(rewritten, tables, snapshots, database),
+    isRepeatable: isRepeatable(root),
+  };
+  if (rewritten === root) return { sql, ...facts };
+  const [statement] = serialized.statements ?? [];
+  const text = await deserializeSql(connection, {
+    error: false,
+    statements: [{ ...statement, node: rewritten } as SerializedStatement],
+  });
+  // What is run has passed the guard as well.
+  guardSql(text, await serializeSql(connection, text), snapshots, database);
+  return { sql: text, ...facts };
 }
 
 /** Found once per state of the catalog. */
