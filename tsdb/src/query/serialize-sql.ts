@@ -24,7 +24,7 @@ export interface SerializedStatement {
 /** Time and memory of planning grow with the square of some texts; lists of values belong into parameters. */
 export const sqlBytesMax = 65_536;
 
-/** @throws Failure `bad_param` where the text is too long */
+/** @throws Failure `bad_param` where the text is too long, `sql_invalid` where a number is too large */
 export async function serializeSql(connection: DuckDBConnection, sql: string): Promise<SerializedSql> {
   const bytes = Buffer.byteLength(sql);
   if (bytes > sqlBytesMax)
@@ -33,7 +33,13 @@ export async function serializeSql(connection: DuckDBConnection, sql: string): P
     });
   // The cast is needed: without it the parameter has no type when the function is bound.
   const reader = await connection.runAndReadAll('SELECT json_serialize_sql($1::VARCHAR)', [sql]);
-  return JSON.parse(String(reader.getRows()[0]?.[0])) as SerializedSql;
+  const text = String(reader.getRows()[0]?.[0]);
+  // DuckDB writes the number 1e999 as Infinity, which is no JSON.
+  if (/"value":-?(?:Infinity|NaN)/.test(text))
+    throw new Failure('sql_invalid', 'a number is too large for a double', {
+      hint: "write 'infinity'::double where that is meant",
+    });
+  return JSON.parse(text) as SerializedSql;
 }
 
 /** The tree of a SELECT of ours. */

@@ -4,6 +4,7 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { Failure, type FailureCode } from '@varve/common/errors.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { allowedFunctions, allowedTableFunctions } from './allowed-functions.js';
+import { refusedFunctions } from './refused-functions.js';
 import { serializeSql } from './serialize-sql.js';
 import { tableLabel } from './find-table.js';
 import { guardSql } from './sql-guard.js';
@@ -292,13 +293,33 @@ test('refuses a text of unreasonable length', async () => {
   assert.equal((await failureOf(`select '${'x'.repeat(70_000)}'`)).code, 'bad_param');
 });
 
-test('every allowed function exists in this DuckDB', async () => {
+async function duckDbFunctions(): Promise<Set<string>> {
   const reader = await connection.runAndReadAll(
     'select distinct lower(function_name) from duckdb_functions()',
   );
-  const known = new Set(reader.getRows().map(([name]) => String(name)));
-  // Made by the parser itself.
-  for (const name of ['count_star']) known.add(name);
+  return new Set(reader.getRows().map(([name]) => String(name)));
+}
+
+test('every allowed function exists in this DuckDB', async () => {
+  // Made by the parser itself, or by us.
+  const known = new Set([...(await duckDbFunctions()), 'count_star', 'latest']);
   const unknown = [...allowedFunctions, ...allowedTableFunctions].filter((name) => !known.has(name));
   assert.deepEqual(unknown, []);
+});
+
+test('somebody has looked at every function of this DuckDB', async () => {
+  const named = [...(await duckDbFunctions())].filter((name) => /[a-z0-9_]/.test(name));
+  const isAllowed = (name: string) => allowedFunctions.has(name) || allowedTableFunctions.has(name);
+  assert.deepEqual(
+    named.filter((name) => !isAllowed(name) && !refusedFunctions.has(name)),
+    [],
+    'decide: allowed-functions.ts or refused-functions.ts',
+  );
+  assert.deepEqual([...refusedFunctions].filter(isAllowed), []);
+});
+
+test('every refused function is refused, as a value and as a table', async () => {
+  for (const name of refusedFunctions)
+    for (const sql of [`select "${name}"()`, `from "${name}"('x')`])
+      assert.ok(['sql_not_allowed', 'sql_syntax'].includes((await failureOf(sql)).code), sql);
 });
