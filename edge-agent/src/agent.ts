@@ -34,6 +34,7 @@ import { reportDamage } from './log/report-damage.js';
 import { makeDataDir, nameEpoch, startEdgeLog } from './log/start-edge-log.js';
 import { watchDamage } from './log/watch-damage.js';
 import { createEdgeMetrics } from './metrics.js';
+import { Reduction } from './reduce/reduction.js';
 import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
 import { remakeShipment } from './ship/remake-shipment.js';
@@ -86,6 +87,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     openBytesMax: bounds.openWindowBytesMax,
   });
   await aggregation.restore(log, router, clock.nowMs());
+  const reduction = new Reduction({ streams: config.streams, opened: log.opened.reduction, logger });
   const watch: ClockWatch = new ClockWatch({
     ...{ config: config.clock, bootId: await readBootId(), log, clock, logger },
     readEvidence: readClockEvidence,
@@ -121,7 +123,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     },
   });
   const pump: Pump = new Pump({
-    ...{ ...shipping, aggregation },
+    ...{ ...shipping, aggregation, reduction },
     arrivals: watch,
     policy: { ...config.ship, logBytesMax: bounds.windowBytesMax },
     mayStage: () => keeper.mayStage(),

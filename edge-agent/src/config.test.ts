@@ -218,6 +218,21 @@ const inStream: [what: string, to: string, message: RegExp][] = [
     `${format}\n    fields: { a: { decimals: 1, round: 2 } }`,
     /fields\.a\.round: leave it out/,
   ],
+  [
+    'a rule',
+    `${format}\n    reduce: { fields: { a: { deadband: x } } }`,
+    /reduce\.fields\.a\.deadband: write a distance/,
+  ],
+  [
+    'two rules',
+    `${format}\n    reduce: { fields: { a: { deadband: 1, swinging_door: 1 } } }`,
+    /a: write one of deadband/,
+  ],
+  [
+    'nothing to reduce',
+    `${format}\n    raw: drop\n    aggregate: [{ every: 1m }]\n    reduce: {}`,
+    /reduce: has no rows to reduce/,
+  ],
   ['two fields', `${format}\n    fields: { "T 1": {}, t_1: {} }`, /"T 1" would both be the column t_1/],
   ['a field like a tag', `${format}\n    fields: { device: string }`, /fields\.device: is the name of a tag/],
   ['a tag', `${format}\n    tags: { Line: "3" }`, /tags\.Line: is no name for a tag: write line/],

@@ -56,6 +56,18 @@ export function createEdgeMetrics(registry: Registry) {
       'shipments_remade_total',
       'Shipments whose file was damaged, made again from the log',
     ),
+    rowsLeftOut: new Counter({
+      name: 'varve_edge_rows_left_out_total',
+      help: 'Rows that were not shipped because they say nothing new, by table',
+      labelNames: ['table'],
+      registers,
+    }),
+    rowsUnjudged: new Counter({
+      name: 'varve_edge_rows_unjudged_total',
+      help: 'Rows shipped as they came because a table has more series than can be remembered for reducing',
+      labelNames: ['table'],
+      registers,
+    }),
     rowsLost: counter('rows_lost_total', 'Rows of damaged shipments that the log did not have any more'),
     shippedBytes: counter('shipped_bytes_total', 'Bytes of confirmed shipments'),
     logBytes: new Gauge({ name: 'varve_edge_log_bytes', help: 'Bytes of the log on disk', registers }),

@@ -15,6 +15,7 @@ import { unknownClock } from '@varve/edge-agent/log/block.js';
 import { IntakeGate } from '@varve/edge-agent/buffer/intake-gate.js';
 import { reportDiskFull } from '@varve/edge-agent/buffer/report-disk-full.js';
 import { StreamRanks } from '@varve/edge-agent/buffer/stream-ranks.js';
+import { Reduction } from '@varve/edge-agent/reduce/reduction.js';
 import { Router } from '@varve/edge-agent/decode/router.js';
 import { createEdgeMetrics } from '@varve/edge-agent/metrics.js';
 import { keepRaw } from '@varve/edge-agent/log/keep-raw.js';
@@ -85,6 +86,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
     ...{ streams, opened: log.opened.aggregates, openBytesMax: profile.openBytesMax },
   });
   await aggregation.restore(log, router, clock.nowMs());
+  const reduction = new Reduction({ streams, opened: log.opened.reduction, cellsMax: profile.cellsMax });
   const shipping = { agent, log, router, encoder, outbox, clock, logger, metrics };
 
   const shipper = new Shipper({
@@ -101,7 +103,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
     onReachable: () => pump.noteStoreBack(),
   });
   const pump: Pump = new Pump({
-    ...{ ...shipping, aggregation },
+    ...{ ...shipping, aggregation, reduction },
     policy: {
       ...{ everyMs: profile.everyMs, rowsMax: profile.rowsMax, bytesMax: forEver },
       ...{ logBytesMax: bounds.windowBytesMax, liveFirst: profile.liveFirst },

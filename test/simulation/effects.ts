@@ -39,6 +39,7 @@ export const sights = [
   'newest data first',
   'dead letter',
   'shipment made again',
+  'rows left out',
 ] as const;
 export type Sight = (typeof sights)[number];
 

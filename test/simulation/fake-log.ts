@@ -43,6 +43,8 @@ export class FakeLog {
   readonly durableIds = new Set<number>();
   /** Not kept for redeliveries any more: if these come again, they may be stored again. */
   readonly releasedIds = new Set<number>();
+  /** Something was staged in the backlog's lane, where reducers begin anew. */
+  hasJumped = false;
   readonly #options: FakeLogOptions;
 
   constructor(options: FakeLogOptions) {
@@ -83,10 +85,7 @@ export class FakeLog {
         return Promise.resolve([0]);
       },
       read: (fromSeq, bytesMax) => ask(`read from ${fromSeq}`, () => model.read(fromSeq, bytesMax)),
-      stage: (request) =>
-        planted === 'position apart'
-          ? this.#stageApart(model, request, write)
-          : write(describeStage(request), () => model.stage(request)),
+      stage: (request) => this.#stage(model, request, write),
       replace: (entry, losses) =>
         write(`replace the file of ${describeEntry(entry)}`, () => {
           effects.seen.add('shipment made again');
@@ -152,11 +151,25 @@ export class FakeLog {
     model.releaseRecent();
   }
 
+  #stage(model: ModelLog, request: StageRequest, write: Write) {
+    const { planted } = this.#options;
+    this.hasJumped ||= request.reduction === undefined;
+    if (planted === 'position apart') return this.#stageApart(model, request, write);
+    if (planted === 'reduction apart') return this.#rememberApart(model, request, write);
+    return write(describeStage(request), () => model.stage(request));
+  }
+
   async #stageApart(model: ModelLog, request: StageRequest, write: Write) {
     const entries = await write(describeStage(request), () => model.takeShipments(request));
     const nextSeq = await write('move the position', () => model.movePosition(request));
     const { waitingLosses } = model.state();
     return { entries, deadLettersDropped: 0, nextSeq, waitingLosses };
+  }
+
+  async #rememberApart(model: ModelLog, request: StageRequest, write: Write) {
+    const { reduction } = request;
+    if (reduction) await write('remember', () => model.remember(reduction, request.nextSeq));
+    return await write(describeStage(request), () => model.stage({ ...request, reduction: [] }));
   }
 
   async #evictApart(model: ModelLog, { blocks, losses }: EvictRequest, write: Write) {

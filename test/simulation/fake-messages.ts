@@ -1,6 +1,7 @@
 /** Messages that carry a number, and the streams that take them. */
 import { strict as assert } from 'node:assert';
 import type { StreamConfig } from '@varve/edge-agent/config.js';
+import type { ReduceConfig } from '@varve/edge-agent/reduce/reduce-config.js';
 import { parseTopicTemplate } from '@varve/edge-agent/decode/topic-template.js';
 
 import { beginsMs } from './effects.js';
@@ -21,8 +22,20 @@ export const nobodysTopic = 'nobody';
 export const aggregatedTable = 'pressure_1s';
 export const aggregateEveryMs = 1_000;
 
+/** Of this stream some rows say nothing new, and are not shipped. */
+export const reducedTable = 'flow';
+const reduce: ReduceConfig = {
+  // Longer than clocks are set back and forth here: what is held leaves for what comes, never for the time that passes.
+  heartbeatMs: 1e10,
+  rules: new Map([
+    ['id', { kind: 'deadband', absolute: 1e9 }],
+    ['level', { kind: 'deadband', absolute: 1 }],
+    ['drift', { kind: 'swinging_door', deviation: 1 }],
+  ]),
+};
+
 /** The second is dropped first. */
-export const streams: readonly StreamConfig[] = ['pressure', 'vibration'].map((name, index) => {
+export const streams: readonly StreamConfig[] = ['pressure', 'vibration', reducedTable].map((name, index) => {
   const topic = parseTopicTemplate(name);
   assert(typeof topic !== 'string');
   const stream = {
@@ -35,13 +48,35 @@ export const streams: readonly StreamConfig[] = ['pressure', 'vibration'].map((n
     raw: 'ship',
   } as const;
   const aggregate = { table: aggregatedTable, everyMs: aggregateEveryMs, latenessMs: 200 };
-  return { ...stream, priority: 1 - index, aggregates: index === 0 ? [aggregate] : [] };
+  return {
+    ...stream,
+    priority: index === 1 ? 0 : 1,
+    aggregates: index === 0 ? [aggregate] : [],
+    ...(name === reducedTable && { reduce }),
+  };
 });
 
 export function makeMessage(id: number, random: () => number): FakeMessage {
-  const topic = random() < 0.05 ? nobodysTopic : (streams[random() < 0.6 ? 0 : 1]?.name ?? nobodysTopic);
-  const text = random() < 0.05 ? `not JSON ${id}` : `{"id":${id},"ts":${timeMsOf(id)}}`;
+  const topic = random() < 0.05 ? nobodysTopic : (streams[chooseStream(random())]?.name ?? nobodysTopic);
+  const text =
+    random() < 0.05
+      ? `not JSON ${id}`
+      : topic === reducedTable
+        ? flowOf(id)
+        : `{"id":${id},"ts":${timeMsOf(id)}}`;
   return { id, topic, payload: Buffer.from(text), qos: random() < 0.05 ? 0 : 1 };
+}
+
+function chooseStream(choice: number): number {
+  if (choice < 0.4) return 0;
+  return choice < 0.65 ? 1 : 2;
+}
+
+/** In the order of their numbers, with values that stay for a while. */
+function flowOf(id: number): string {
+  const level = Math.floor(id / 3) % 5;
+  const drift = Math.abs((id % 12) - 6);
+  return `{"id":${id},"ts":${beginsMs + id * 130},"level":${level},"drift":${drift}}`;
 }
 
 /** Each its own, in an order of their own, around when the simulation begins. */

@@ -5,6 +5,7 @@ import type {
   LaneOfTable,
   LogRange,
   OutboxEntry,
+  ReductionState,
   StoredBlock,
 } from '@varve/edge-agent/log/edge-log.js';
 import type { Loss, LossTotal } from '@varve/edge-agent/log/loss.js';
@@ -21,6 +22,7 @@ export class LogTables {
   endSeq = 1;
   backlog: readonly LogRange[] = [];
   aggregates: AggregateState = { closedMs: new Map(), openRanges: [] };
+  reduction: ReductionState = { nextSeq: 0, states: [] };
   readonly lanes = new Map<string, LaneOfTable & { readonly seq: number }>();
   outbox: OutboxEntry[] = [];
   lastOutboxId = 0;

@@ -41,10 +41,19 @@ export class ModelLog {
   }
 
   state(): LogState {
-    const { epoch, nextSeq, backlog, aggregates, outbox, lanes, deadLetters } = this.tables;
+    const { epoch, nextSeq, backlog, aggregates, reduction, outbox, lanes, deadLetters } = this.tables;
     const endSeq = this.#endSeq;
     return {
-      ...{ epoch, nextSeq, backlog, aggregates, endSeq, outbox, deadLetterCount: deadLetters.length },
+      ...{
+        epoch,
+        nextSeq,
+        backlog,
+        aggregates,
+        reduction,
+        endSeq,
+        outbox,
+        deadLetterCount: deadLetters.length,
+      },
       recentSeq: this.recentSeq,
       nextShipmentSeqs: [...lanes.values()],
       waitingLosses: this.#waiting.length,
@@ -107,11 +116,23 @@ export class ModelLog {
     nextSeq,
     backlog,
     aggregates,
-  }: Pick<StageRequest, 'nextSeq' | 'backlog' | 'aggregates'>): number {
+    reduction,
+  }: Pick<StageRequest, 'nextSeq' | 'backlog' | 'aggregates' | 'reduction'>): number {
     if (aggregates) this.tables.aggregates = aggregates;
+    if (reduction) this.remember(reduction, nextSeq);
     const moved = this.#moveTo(nextSeq);
     if (backlog) this.tables.backlog = backlog;
     return moved;
+  }
+
+  /** Of reducers. Apart only where a fault is planted. */
+  remember(changes: NonNullable<StageRequest['reduction']>, nextSeq: number): void {
+    let { states } = this.tables.reduction;
+    for (const { table, isWhole, bytes } of changes) {
+      if (isWhole) states = states.filter((state) => state.table !== table);
+      if (bytes) states = [...states, { table, bytes }];
+    }
+    this.tables.reduction = { nextSeq, states };
   }
 
   replace({ id, file, rowCount, bytes }: OutboxEntry, losses: readonly Loss[] = []): void {

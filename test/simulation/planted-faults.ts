@@ -3,6 +3,7 @@ export const plantedFaults = {
   'ack before commit': 'an append is answered before it is on the disk',
   'delete before put': 'an upload counts as confirmed before the store has it',
   'position apart': 'the position moves in a transaction of its own, after the one that stages the shipments',
+  'reduction apart': 'what reducers remember is durable before the shipments it is of',
   'number used again':
     'the next shipment number is derived from the outbox, so that a confirmed one comes again',
   'ledger apart': 'messages are evicted in one transaction and written into the ledger in the next',

@@ -22,6 +22,8 @@ export interface Profile {
   readonly openBytesMax: number;
   /** As `raw: keep` of a stream. */
   readonly keepMs: number | undefined;
+  /** Series and fields that reducers remember. */
+  readonly cellsMax: number;
   /** Chances of each step. */
   readonly chances: {
     readonly crash: number;
@@ -60,6 +62,7 @@ export function chooseProfile(random: Random): Profile {
     bytesPerSecondMax: oneOf(undefined, undefined, 1_000),
     openBytesMax: oneOf(0, 100, 1e9),
     keepMs: oneOf(undefined, 5_000, 1e9),
+    cellsMax: oneOf(1e6, 1e6, 1e6, 0),
     chances: {
       crash: sometimes(oneOf(0.005, 0.02, 0.05)),
       stop: sometimes(0.004),

@@ -107,6 +107,7 @@ class Simulation {
       checkOutcome({
         ...{ effects: this.#effects, log: this.#log, disk: this.#disk, broker: this.#broker },
         ...{ store: this.#store, messages: this.#messages },
+        isEverythingShipped: this.#profile.cellsMax === 0,
       });
     } catch (error) {
       this.#effects.violation ??= error as Error;

@@ -200,7 +200,7 @@ export async function remakePartials(
   log: Pick<EdgeLog, 'read'>,
   router: Router,
 ): Promise<Pick<AggregateOutput, 'columns' | 'facts'> | undefined> {
-  if (!recipe) return undefined;
+  if (!recipe || !('part' in recipe)) return undefined;
   const read = async (stream: AggregatedStream, range: LogRange) => {
     const columns = columnsOf(await readWindow(log, router, range, clockBoot), stream);
     return columns && { ...range, columns };

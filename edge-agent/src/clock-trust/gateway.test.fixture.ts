@@ -13,6 +13,7 @@ import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import type { BatchColumns } from '../batch/table-batch.js';
 import { Aggregation } from '../aggregate/aggregation.js';
+import { noReduction, Reduction } from '../reduce/reduction.js';
 import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { BlockBuilder } from '../log/block.js';
@@ -188,6 +189,7 @@ export class Gateway {
     };
     const pump: Pump = new Pump({
       ...{ ...this.#parts(), log: this.#edgeLog(), outbox, clock, arrivals: this.#watch },
+      reduction: new Reduction({ streams: [], opened: noReduction }),
       aggregation: new Aggregation({ streams: [], opened: this.#log.state().aggregates, openBytesMax: 0 }),
       ...{ onStaged: () => undefined, mayStage: () => true, onDiskFull: () => undefined },
       policy: { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true },

@@ -4,6 +4,7 @@
 import type { FieldType } from '@varve/common/contract/columns.js';
 import { foldColumnName } from '@varve/common/contract/names.js';
 import type { AggregateConfig, RawChoice } from '../aggregate/aggregate-config.js';
+import type { ReduceConfig } from '../reduce/reduce-config.js';
 import { formatNameOf, type FormatConfig } from './format.js';
 import { measurementPart, type TableTemplate } from './table-template.js';
 import type { TimeUnit } from './time.js';
@@ -37,6 +38,8 @@ export interface StreamConfig {
   /** Whether the rows themselves leave the gateway; absent: yes. */
   readonly raw?: RawChoice | undefined;
   readonly aggregates?: readonly AggregateConfig[] | undefined;
+  /** Rows that say nothing new are not shipped; aggregates are made of all rows. */
+  readonly reduce?: ReduceConfig | undefined;
 }
 
 export interface FieldRule {

@@ -14,6 +14,7 @@ import {
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { aggregatesSchema, rawSchema, readAggregates } from '../aggregate/aggregate-schema.js';
 import { lossesTable } from '../ship/losses-batch.js';
+import { reduceSchema } from '../reduce/reduce-schema.js';
 import { formatNameOf } from './format.js';
 import { formatSchema } from './format-schema.js';
 import {
@@ -146,6 +147,7 @@ const rawStreamSchema = z.strictObject({
   other_fields: z.enum(['take', 'ignore'], { error: 'write take or ignore' }).optional(),
   raw: rawSchema,
   aggregate: aggregatesSchema,
+  reduce: reduceSchema.optional(),
   priority: z.int('write a whole number: streams with the lowest lose messages first').default(0),
 });
 
@@ -161,6 +163,7 @@ const streamSchema = rawStreamSchema.superRefine((raw, context) => {
     ...findLevelProblems(raw),
     ...findColumnProblems(raw),
     ...findAggregateProblems(raw),
+    ...findReduceProblems(raw),
   ])
     context.addIssue({ code: 'custom', ...problem });
 });
@@ -175,7 +178,11 @@ export const streamsSchema = z
   .record(streamName, streamSchema, { error: `name at least one stream, such as ${example}` })
   .refine((streams) => Object.keys(streams).length > 0, 'name at least one stream')
   .superRefine((streams, context) => {
-    const problems = [...findSharedTableProblems(streams), ...findAggregateTableProblems(streams)];
+    const problems = [
+      ...findSharedTableProblems(streams),
+      ...findAggregateTableProblems(streams),
+      ...findReducedTableProblems(streams),
+    ];
     for (const problem of problems) context.addIssue({ code: 'custom', ...problem });
   });
 
@@ -198,6 +205,7 @@ function shapeStream(name: string, raw: RawStream): StreamConfig {
     tablesMax: raw.max_tables,
     raw: raw.raw,
     aggregates: readAggregates(tableOf({ name, table }) ?? name, raw.aggregate),
+    ...(raw.reduce && { reduce: raw.reduce }),
   };
 }
 
@@ -266,6 +274,20 @@ function findAggregateProblems(raw: RawStream): Problem[] {
   return [...fixed, ...tags.map((tag) => ({ path: ['tags', tag], message }))];
 }
 
+/** What reducing needs of its stream. */
+function findReduceProblems({ reduce, raw, table }: RawStream): Problem[] {
+  if (!reduce) return [];
+  const dropped = { path: ['reduce'], message: 'has no rows to reduce: write raw: ship' };
+  const many = {
+    path: ['reduce'],
+    message: 'needs one table: write a stream for each, instead of table: {…}',
+  };
+  return [
+    ...(raw === 'ship' ? [] : [dropped]),
+    ...(tableOf({ name: '', table }) === undefined ? [many] : []),
+  ];
+}
+
 /** A table of aggregates is of one stream and one width. */
 function findAggregateTableProblems(streams: Readonly<Record<string, RawStream>>): Problem[] {
   const keyOf = (database: string, table: string) => `${database}.${table}`;
@@ -283,6 +305,20 @@ function findAggregateTableProblems(streams: Readonly<Record<string, RawStream>>
       return isTaken ? [{ path: [name, 'aggregate', String(index)], message }] : [];
     }),
   );
+}
+
+/** Readings are judged by those before them in their table: a table that is reduced is of one stream. */
+function findReducedTableProblems(streams: Readonly<Record<string, RawStream>>): Problem[] {
+  const all = Object.entries(streams).map(([name, raw]) => ({
+    ...{ name, isReduced: raw.reduce !== undefined },
+    key: `${raw.database}.${tableOf({ name, table: raw.table }) ?? ''}`,
+  }));
+  return all.flatMap(({ name, isReduced, key }) => {
+    const other = all.find((one) => one.name !== name && one.key === key);
+    if (!isReduced || !other) return [];
+    const message = `needs a table of its own, and stream ${other.name} writes this one too`;
+    return [{ path: [name, 'reduce'], message }];
+  });
 }
 
 /** Tables of the agent's own, and two streams that declare one field of one table with different types. */

@@ -54,6 +54,16 @@ export interface AggregateRecipe {
   readonly window: LogRange | null;
 }
 
+/** Which rows of its messages a reduced shipment holds, so that it can be made again (`reduce/`). */
+export interface ReduceRecipe {
+  /** Of all rows of its messages. */
+  readonly rowCount: number;
+  /** One bit for each of them, deflated, in base64. */
+  readonly leaves: string;
+  /** Rows that were held back before, deflated JSON in base64. */
+  readonly released: string | null;
+}
+
 /** A finished shipment whose file is durable. */
 export interface StagedShipment extends LaneOfTable {
   readonly seq: number;
@@ -64,8 +74,8 @@ export interface StagedShipment extends LaneOfTable {
   readonly firstLogSeq: number;
   readonly lastLogSeq: number;
   readonly stagedMs: number;
-  /** Of partials. */
-  readonly recipe?: AggregateRecipe | undefined;
+  /** Of partials, and of rows of which some were left out. */
+  readonly recipe?: AggregateRecipe | ReduceRecipe | undefined;
 }
 
 export interface OutboxEntry extends StagedShipment {
@@ -103,6 +113,23 @@ export interface AggregateState {
   readonly openRanges: readonly LogRange[];
 }
 
+/** What a reducer remembers (`reduce/series-states.ts`): a change of it, or all. */
+export interface ReductionChange {
+  /** `database.table` */
+  readonly table: string;
+  /** Instead of what was there, not besides. */
+  readonly isWhole: boolean;
+  /** Null: nothing. */
+  readonly bytes: Uint8Array<ArrayBuffer> | null;
+}
+
+export interface ReductionState {
+  /** The live lane's position that it is of. */
+  readonly nextSeq: number;
+  /** In the order of their coming. */
+  readonly states: readonly { readonly table: string; readonly bytes: Uint8Array }[];
+}
+
 export interface StageRequest {
   readonly shipments: readonly StagedShipment[];
   readonly deadLetters: readonly DeadLetter[];
@@ -112,6 +139,8 @@ export interface StageRequest {
   readonly backlog?: readonly LogRange[];
   /** Absent: as before. */
   readonly aggregates?: AggregateState;
+  /** It is of the position afterwards; absent: as before. */
+  readonly reduction?: readonly ReductionChange[];
   /** Ledger rows that are in the last of the shipments: all up to this one. */
   readonly lastLossId?: number;
   /** What the window found out about its messages' arrival times. */
@@ -148,6 +177,7 @@ export interface LogState {
   /** Below it, in order: what was jumped over and is in no shipment yet. */
   readonly backlog: readonly LogRange[];
   readonly aggregates: AggregateState;
+  readonly reduction: ReductionState;
   /** One more than the newest message's number. */
   readonly endSeq: number;
   /** From here on blocks are kept in any case, so that redeliveries are recognised after a restart. */

@@ -60,4 +60,9 @@ export const migrations: readonly string[] = [
   ALTER TABLE outbox ADD COLUMN recipe TEXT;
   CREATE TABLE open_ranges (first_seq INTEGER PRIMARY KEY, end_seq INTEGER NOT NULL) STRICT;
   `,
+  // What reducers remember of series; the position that it is of.
+  `
+  CREATE TABLE reductions (id INTEGER PRIMARY KEY AUTOINCREMENT, table_key TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;
+  ALTER TABLE position ADD COLUMN reduced_seq INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -1,5 +1,5 @@
 /** Rows of the outbox, and the numbers they take. Runs inside the transactions of `SqliteLog`. */
-import type { AggregateRecipe, OutboxEntry, StagedShipment } from './edge-log.js';
+import type { OutboxEntry, StagedShipment } from './edge-log.js';
 import type { LogStatements } from './log-database.js';
 
 type StoredEntry = Omit<OutboxEntry, 'recipe'> & { readonly recipe: string | null };
@@ -15,7 +15,7 @@ export class OutboxRows {
   all(): OutboxEntry[] {
     return (this.#statements.outbox.all() as StoredEntry[]).map(({ recipe, ...entry }) => ({
       ...entry,
-      ...(recipe !== null && { recipe: JSON.parse(recipe) as AggregateRecipe }),
+      ...(recipe !== null && { recipe: JSON.parse(recipe) as NonNullable<OutboxEntry['recipe']> }),
     }));
   }
 

@@ -118,6 +118,7 @@ function build(options: SalvageOptions, old: DamagedDatabase | undefined, raw: R
     fresh.setPosition({ nextSeq, endSeq, gaps: [...gaps, ...missing.ranges] });
     fresh.addBoots(old);
     if (!isNewEpoch) fresh.addShipments(old);
+    fresh.addReductions(old);
     fresh.finish();
     const messagesLost = losses.reduce((sum, { count }) => sum + count, 0);
     return { why, epoch, isNewEpoch, blocks: blocks.length, messagesLost, losses };

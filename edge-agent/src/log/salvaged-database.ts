@@ -122,6 +122,13 @@ export class SalvagedDatabase {
     });
   }
 
+  /** What reducers held back; the position that they are of is none of this database, so that it leaves at once. */
+  addReductions(old: DamagedDatabase | undefined): void {
+    this.#transact(() => {
+      for (const row of old?.readSmall('reductions') ?? []) this.#insert('reductions', row);
+    });
+  }
+
   finish(): void {
     const seal = new Seal(this.#prepare);
     this.#transact(() => seal.renew());

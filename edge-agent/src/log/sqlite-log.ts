@@ -41,6 +41,7 @@ import { AggregateRows } from './aggregate-rows.js';
 import { Boots, type BootState, type BootTrust } from './boots.js';
 import { packBlock, type BlockPlace } from './packed-block.js';
 import { OutboxRows } from './outbox-rows.js';
+import { ReductionRows } from './reduction-rows.js';
 import { RecentBlocks, type BlockSize } from './recent-blocks.js';
 import { Seal } from './seal.js';
 import { SetAsideFolder } from './set-aside-folder.js';
@@ -71,6 +72,7 @@ export class SqliteLog {
   readonly #letters: DeadLetters;
   readonly #aggregates: AggregateRows;
   readonly #outbox: OutboxRows;
+  readonly #reductions: ReductionRows;
   readonly #gaps: Gaps;
   readonly #position: LogPosition;
   readonly #sizer: LogSizer;
@@ -95,6 +97,7 @@ export class SqliteLog {
       this.#letters = new DeadLetters(this.#statements, this.#ledger, this.#bounds.deadLetterBytesMax);
       this.#aggregates = new AggregateRows(this.#statements);
       this.#outbox = new OutboxRows(this.#statements);
+      this.#reductions = new ReductionRows(this.#statements);
       this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
       this.#position = new LogPosition(this.#statements, this.#gaps);
       this.#sizer = new LogSizer(path, this.#statements, this.#position, this.#boots);
@@ -149,6 +152,7 @@ export class SqliteLog {
       endSeq: end_seq,
       backlog: backlog.all() as LogRange[],
       aggregates: this.#aggregates.read(),
+      reduction: this.#reductions.read(),
       recentSeq: this.#recent.firstSeq ?? end_seq,
       outbox: this.#outbox.all(),
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
@@ -244,6 +248,7 @@ export class SqliteLog {
       if (request.aggregates) this.#aggregates.write(request.aggregates);
       // Nothing will be confirmed that could delete them.
       if (shipments.length === 0) this.#kept.deleteOlder(this.#recentSeq, request.keepFromMs);
+      if (request.reduction) this.#reductions.write(request.reduction, nextSeq);
       if (trustedMs !== undefined) this.#boots.noteTrustedMs(trustedMs);
       return { entries, deadLettersDropped, nextSeq: position, waitingLosses: this.#ledger.waitingCount };
     });

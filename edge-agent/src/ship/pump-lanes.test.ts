@@ -17,6 +17,7 @@ import { parseTopicTemplate } from '../decode/topic-template.js';
 import { BlockBuilder } from '../log/block.js';
 import type { EdgeLog } from '../log/edge-log.js';
 import { Aggregation } from '../aggregate/aggregation.js';
+import { noReduction, Reduction } from '../reduce/reduction.js';
 import type { Loss } from '../log/loss.js';
 import { SqliteLog } from '../log/sqlite-log.js';
 import { createEdgeMetrics } from '../metrics.js';
@@ -86,6 +87,7 @@ class Gateway {
           log: this.#edgeLog(),
           outbox,
           router: new Router([stream]),
+          reduction: new Reduction({ streams: [], opened: noReduction }),
           aggregation: new Aggregation({
             ...{ streams: [stream], opened: this.#log.state().aggregates, openBytesMax: 1e6 },
           }),

@@ -11,6 +11,8 @@ import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { Aggregation } from '../aggregate/aggregation.js';
+import { Reduction } from '../reduce/reduction.js';
+import type { ReduceConfig } from '../reduce/reduce-config.js';
 import { Router } from '../decode/router.js';
 import { parseTopicTemplate } from '../decode/topic-template.js';
 import { encodeShipment } from '../encode/encode-shipment.js';
@@ -25,7 +27,7 @@ import { remakeShipment } from './remake-shipment.js';
 
 const topic = parseTopicTemplate('plant/{device}');
 assert(typeof topic !== 'string');
-const stream = {
+const plainStream = {
   name: 'environment',
   database: 'main',
   topic,
@@ -38,7 +40,8 @@ const stream = {
 };
 
 /** A log with ten messages, and one shipment of them in the outbox. */
-async function stageOne(context: TestContext) {
+async function stageOne(context: TestContext, reduce?: ReduceConfig) {
+  const stream = { ...plainStream, ...(reduce && { reduce }) };
   const directory = mkdtempSync(join(tmpdir(), 'varve-remake-'));
   const sqlite = new SqliteLog({
     path: join(directory, 'edge.sqlite'),
@@ -92,12 +95,13 @@ async function stageOne(context: TestContext) {
   const parts = { agent: 'press', log, outbox, encoder, metrics, router: new Router([stream]) };
   const opened = log.opened.aggregates;
   const aggregation = new Aggregation({ streams: [stream], opened, openBytesMax: 1e6 });
+  const reduction = new Reduction({ streams: [stream], opened: log.opened.reduction });
   const told = { streams: [stream], onLosses: () => undefined };
   const options = { ...parts, ...told, clock: systemClock, logger: silentLogger() };
   const stop = new AbortController();
   const policy = { everyMs: 0, rowsMax: 10, bytesMax: 1e6, logBytesMax: 1e9, liveFirst: true };
   const hooks = { onStaged: () => stop.abort(), mayStage: () => true, onDiskFull: () => undefined };
-  await new Pump({ ...options, aggregation, policy, ...hooks }).run(stop.signal);
+  await new Pump({ ...options, aggregation, reduction, policy, ...hooks }).run(stop.signal);
   const [entry] = outbox.entries;
   assert(entry);
   return { directory, sqlite, outbox, options, entry };

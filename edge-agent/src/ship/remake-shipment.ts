@@ -12,11 +12,12 @@ import type { Clock } from '@varve/common/clock.js';
 import type { Logger } from '@varve/common/log.js';
 import { remakePartials } from '../aggregate/aggregation.js';
 import type { StreamConfig } from '../config.js';
-import { TableBatch } from '../batch/table-batch.js';
+import { TableBatch, type BatchColumns } from '../batch/table-batch.js';
 import type { Router } from '../decode/router.js';
 import type { EdgeLog, OutboxEntry } from '../log/edge-log.js';
 import type { Loss } from '../log/loss.js';
 import type { EdgeMetrics } from '../metrics.js';
+import { cookRecipe } from '../reduce/reduce-recipe.js';
 import { lossesBatch, lossesDestination } from './losses-batch.js';
 import type { Outbox } from './outbox.js';
 import { readWindow } from './read-window.js';
@@ -39,8 +40,9 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
   const { outbox, logger, metrics, clock, onLosses } = options;
   const { log, router, streams } = options;
   const partials = await remakePartials(entry, streams, log, router);
-  const columns = partials?.columns ?? (await batchAgain(entry, options)).finish();
-  const lostRows = Math.max(0, entry.rowCount - columns.rowCount);
+  const { columns, lostRows } = partials
+    ? countLost(entry, partials.columns)
+    : await rowsAgain(entry, options);
   const written = await writeShipment(options, entry, columns, { lostRows, aggregate: partials?.facts });
   const remade = { ...entry, ...written };
   const losses = lostRows > 0 ? [lossOf(entry, lostRows, clock.nowMs())] : [];
@@ -61,6 +63,24 @@ export async function remakeShipment(entry: OutboxEntry, options: RemakeOptions)
     'the file of a shipment was damaged; it is made again from the log',
   );
   return remade;
+}
+
+interface RowsAgain {
+  readonly columns: BatchColumns;
+  readonly lostRows: number;
+}
+
+function countLost({ rowCount }: OutboxEntry, columns: BatchColumns): RowsAgain {
+  return { columns, lostRows: Math.max(0, rowCount - columns.rowCount) };
+}
+
+async function rowsAgain(entry: OutboxEntry, options: RemakeOptions): Promise<RowsAgain> {
+  const rows = (await batchAgain(entry, options)).finish();
+  const { recipe } = entry;
+  if (!recipe || 'part' in recipe) return countLost(entry, rows);
+  const { columns, missingRows } = cookRecipe(recipe, rows);
+  // At most: which of the rows that are gone were in the shipment is not known.
+  return { columns, lostRows: Math.min(missingRows, entry.rowCount) };
 }
 
 async function batchAgain(entry: OutboxEntry, options: RemakeOptions): Promise<TableBatch> {

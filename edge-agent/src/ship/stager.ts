@@ -11,6 +11,7 @@ import type { Aggregation, AggregateOutput, AggregationPlan } from '../aggregate
 import type { BatchColumns } from '../batch/table-batch.js';
 import type { ArrivalGate } from '../clock-trust/clock-watch.js';
 import type { ParquetEncoder } from '../encode/parquet-encoder.js';
+import type { Reduction, ReductionPlan } from '../reduce/reduction.js';
 import type { EdgeLog, LaneOfTable, LogRange, Staged, StagedShipment } from '../log/edge-log.js';
 import type { EdgeMetrics } from '../metrics.js';
 import { ToldClocks } from './arrival-notes.js';
@@ -26,6 +27,7 @@ export interface StagerOptions {
   readonly encoder: Pick<ParquetEncoder, 'encode'>;
   readonly outbox: Outbox;
   readonly aggregation: Pick<Aggregation, 'plan' | 'nextDueMs' | 'isDropped'>;
+  readonly reduction: Pick<Reduction, 'plan' | 'nextDueMs'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -41,6 +43,11 @@ export interface PositionAfter {
 
 type Destination = Pick<LaneOfTable, 'database' | 'table'>;
 
+interface ShipmentMaking {
+  readonly facts?: AggregateOutput['facts'];
+  readonly recipe?: StagedShipment['recipe'];
+}
+
 export class Stager {
   readonly #options: StagerOptions;
   readonly #shipmentSeqs: Map<string, number>;
@@ -54,12 +61,12 @@ export class Stager {
     this.#hasLosses = waitingLosses > 0;
   }
 
-  /** When there is something to ship though no message comes, in ms: rows of the loss ledger, windows of aggregates. */
+  /** When there is something to ship though no message comes, in ms: rows of the loss ledger, windows of aggregates, rows held. */
   get dueInMs(): number | undefined {
-    const { aggregation, clock } = this.#options;
+    const { aggregation, reduction, clock } = this.#options;
     if (this.#hasLosses) return 0;
-    const dueMs = aggregation.nextDueMs;
-    return dueMs === undefined ? undefined : Math.max(0, dueMs - clock.nowMs());
+    const dueMs = Math.min(aggregation.nextDueMs ?? Infinity, reduction.nextDueMs ?? Infinity);
+    return dueMs === Infinity ? undefined : Math.max(0, dueMs - clock.nowMs());
   }
 
   noteLosses(): void {
@@ -75,13 +82,15 @@ export class Stager {
     const losses = this.#toldClocks.lossesOf(notes, nowMs);
     const { agent, aggregation } = this.#options;
     const aggregates = aggregation.plan(lane, window, `${agent}/${log.opened.epoch}`, nowMs);
+    const reduced = this.#options.reduction.plan(lane, window, after.nextSeq, nowMs);
     let staged: Staged;
     try {
-      const lastLossId = await this.#encodeAll(lane, window, aggregates, shipments);
+      const lastLossId = await this.#encodeAll(lane, window, aggregates, reduced, shipments);
       const { deadLetters } = window;
       staged = await log.stage({
         ...{ shipments, deadLetters, losses, ...after, nowMs, trustedMs: arrivals?.trustedNowMs() },
         ...(aggregates.state && { aggregates: aggregates.state }),
+        ...(reduced.changes && { reduction: reduced.changes }),
         ...(lastLossId !== undefined && { lastLossId }),
       });
     } catch (error) {
@@ -90,6 +99,8 @@ export class Stager {
       throw error;
     }
     aggregates.accept();
+    reduced.accept();
+    this.#countReduced(reduced);
     this.#hasLosses = staged.waitingLosses > 0;
     this.#toldClocks.note(notes);
     for (const { kind, count } of losses) metrics.losses.inc({ kind }, count);
@@ -105,12 +116,16 @@ export class Stager {
     lane: ShippingLane,
     window: Window,
     aggregates: AggregationPlan,
+    { batches: reduced }: ReductionPlan,
     shipments: StagedShipment[],
   ): Promise<number | undefined> {
     const { agent, aggregation, log } = this.#options;
     for (const open of window.batches.values())
-      if (open.batch.rowCount > 0 && !aggregation.isDropped(open))
+      if (open.batch.rowCount > 0 && !aggregation.isDropped(open) && !reduced.has(keyOf(open)))
         shipments.push(await this.#encode(lane, window, open, open.batch.finish()));
+    for (const batch of reduced.values())
+      if (batch.columns.rowCount > 0)
+        shipments.push(await this.#encode(lane, window, batch, batch.columns, { recipe: batch.recipe }));
     for (const output of aggregates.outputs)
       shipments.push(await this.#encode(lane, window, output, output.columns, output));
     const losses = this.#hasLosses && lane === liveLane ? await log.waitingLosses() : [];
@@ -126,16 +141,24 @@ export class Stager {
     { firstSeq, lastSeq }: Window,
     destination: Destination,
     columns: BatchColumns,
-    aggregate?: Pick<AggregateOutput, 'facts' | 'recipe'>,
+    { facts, recipe }: ShipmentMaking = {},
   ): Promise<StagedShipment> {
     const way = { lane, database: destination.database, table: destination.table };
     const seq = this.#shipmentSeqs.get(wayOf(way)) ?? firstShipmentSeq;
-    const recipe = aggregate?.recipe;
     // Blocks stay until everything that is made of them is confirmed.
-    const firstLogSeq = Math.min(firstSeq, ...(recipe?.openRanges ?? []).map((range) => range.firstSeq));
+    const openRanges = recipe && 'part' in recipe ? recipe.openRanges : [];
+    const firstLogSeq = Math.min(firstSeq, ...openRanges.map((range) => range.firstSeq));
     const place = { ...way, seq, firstLogSeq, lastLogSeq: lastSeq };
-    const written = await writeShipment(this.#options, place, columns, { aggregate: aggregate?.facts });
+    const written = await writeShipment(this.#options, place, columns, { aggregate: facts });
     return { ...place, ...written, stagedMs: this.#options.clock.nowMs(), ...(recipe && { recipe }) };
+  }
+
+  #countReduced({ counts }: ReductionPlan): void {
+    const { metrics } = this.#options;
+    for (const { table, leftOut, unjudged } of counts) {
+      metrics.rowsLeftOut.inc({ table }, Math.max(0, leftOut));
+      metrics.rowsUnjudged.inc({ table }, unjudged);
+    }
   }
 
   #reportRefused({ deadLetters }: Window, { deadLettersDropped }: Staged): void {
@@ -152,6 +175,10 @@ export class Stager {
       'messages became dead letters',
     );
   }
+}
+
+function keyOf({ database, table }: Destination): string {
+  return `${database}.${table}`;
 }
 
 function wayOf({ lane, database, table }: LaneOfTable): string {
