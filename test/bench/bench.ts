@@ -5,6 +5,7 @@
  */
 import { Command } from 'commander';
 import type { BenchOptions } from './bench-run.js';
+import { benchEdgeBytes } from './edge-bytes.js';
 import { benchEdgeDecode } from './edge-decode.js';
 import { benchEdgeIngest } from './edge-ingest.js';
 import { benchEdgeMemory } from './edge-memory.js';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'edge-decode': benchEdgeDecode,
   'lake-size': benchLakeSize,
   'lake-ingest': benchLakeIngest,
+  'edge-bytes': benchEdgeBytes,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));
