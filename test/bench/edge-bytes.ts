@@ -51,15 +51,9 @@ export function benchEdgeBytes({ note }: BenchOptions): Promise<Report> {
   const { source, points } = readPoints();
   const rows = variants.map((variant) => {
     note(`edge-bytes: ${variant.name}`);
-    const { bytes, shipped, milliseconds } = ship(variant.stream, points);
+    const { bytes, shipped } = ship(variant.stream, points);
     const errors = compare(points, shipped, variant.shape);
-    return [
-      variant.name,
-      bytes / points.length,
-      shipped.length / points.length,
-      ...errors,
-      (milliseconds / points.length) * 1_000,
-    ];
+    return [variant.name, bytes / points.length, shipped.length / points.length, ...errors];
   });
   return Promise.resolve({
     bench: 'edge-bytes',
@@ -74,7 +68,6 @@ export function benchEdgeBytes({ note }: BenchOptions): Promise<Report> {
           'error, mean',
           'avg(), error',
           'weighted mean, error',
-          'reducing, µs/reading',
         ],
         rows,
       },
@@ -113,7 +106,6 @@ function ship(written: object, points: readonly Point[]) {
   const aggregation = new Aggregation({ streams, opened, openBytesMax: 1e9 });
   const shipped: Point[] = [];
   let bytes = 0;
-  let milliseconds = 0;
   for (let first = 0; first < points.length; first += rowsPerWindow) {
     const window = new Window(0, first + 1);
     const some = points.slice(first, first + rowsPerWindow);
@@ -124,10 +116,7 @@ function ship(written: object, points: readonly Point[]) {
     }
     const isLast = first + rowsPerWindow >= points.length;
     const nowMs = (some.at(-1)?.timeUs ?? 0) / 1_000 + (isLast ? 86_400_000 : 0);
-    const started = process.cpuUsage();
     const reduced = reduction.plan('live', window, window.lastSeq + 1, nowMs);
-    const { user, system } = process.cpuUsage(started);
-    milliseconds += (user + system) / 1_000;
     reduced.accept();
     const aggregates = aggregation.plan('live', window, 'bench', nowMs);
     aggregates.accept();
@@ -142,7 +131,7 @@ function ship(written: object, points: readonly Point[]) {
       bytes += sizeOf(columns);
     }
   }
-  return { bytes, milliseconds, shipped: shipped.sort((a, b) => a.timeUs - b.timeUs) };
+  return { bytes, shipped: shipped.sort((a, b) => a.timeUs - b.timeUs) };
 }
 
 function sizeOf(columns: BatchColumns): number {
