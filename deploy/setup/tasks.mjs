@@ -1,5 +1,5 @@
 /**
- * What `npm start`, `npm test`, `npm run bench` and `npm run torture` do, in order: install what is missing, compile, run; `prepare` stops before the last. The
+ * What `npm start`, `npm test`, `npm run bench`, `npm run test:readers` and `npm run torture` do, in order: install what is missing, compile, run; `prepare` stops before the last. The
  * exit code of the first step that fails, or of the program, is the exit code of all.
  */
 import { spawn } from 'node:child_process';
@@ -30,6 +30,7 @@ const tasks = {
   },
   test: { workspaces: undefined, projects: ['.'], program: 'test/dist/run-tests.js' },
   bench: { workspaces: undefined, projects: ['.'], program: 'test/dist/bench/bench.js' },
+  'test:readers': { workspaces: undefined, projects: ['.'], program: 'test/dist/readers/readers.js' },
   torture: { workspaces: undefined, projects: ['.'], program: 'test/dist/torture/torture.js' },
   prepare: { workspaces: undefined, projects: ['.'], program: undefined },
 };
