@@ -13,6 +13,7 @@ import { benchEdgeOffline } from './edge-offline.js';
 import { benchEdgeWrites } from './edge-writes.js';
 import { benchLakeIngest } from './lake-ingest.js';
 import { benchLakeSize } from './lake-size.js';
+import { benchQueryFairness, benchQueryWarm } from './query-fairness.js';
 import { formatReport, type Report } from './report.js';
 
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report>>> = {
@@ -24,6 +25,8 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'lake-size': benchLakeSize,
   'lake-ingest': benchLakeIngest,
   'edge-bytes': benchEdgeBytes,
+  'query-warm': benchQueryWarm,
+  'query-fairness': benchQueryFairness,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));

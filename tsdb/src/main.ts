@@ -67,7 +67,11 @@ addCommand(
       stream: process.stderr,
     });
     const registry = createRegistry(() => process.memoryUsage.rss());
-    await runTsdb({ config, version, clock: systemClock, log, registry }, stopSignal(process));
+    const blockingThreads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+    await runTsdb(
+      { config, version, blockingThreads, clock: systemClock, log, registry },
+      stopSignal(process),
+    );
   });
 
 addCommand(

@@ -29,6 +29,8 @@ import { openQueryEngine } from './query/open-query-engine.js';
 export interface TsdbOptions {
   readonly config: TsdbConfig;
   readonly version: string;
+  /** Threads of libuv's pool. */
+  readonly blockingThreads?: number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
@@ -58,6 +60,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     dataFiles,
     dataDir,
     readableFolders: dataFileFolders(config),
+    ...(options.blockingThreads !== undefined && { blockingThreads: options.blockingThreads }),
     memoryBytesMax: cache.memoryBytes,
     spillBytesMax: cache.diskBytes,
   });

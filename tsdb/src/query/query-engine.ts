@@ -15,7 +15,7 @@ import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@varve/common/clock.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import { Failure } from '@varve/common/errors.js';
+import { Failure, isFailure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import { Histogram, type Registry } from '@varve/common/metrics.js';
 import type { DataFiles } from '../delta/data-files.js';
@@ -266,7 +266,7 @@ export class QueryEngine {
       return await start({ run, signal: ender.signal, countRows, release });
     } catch (error) {
       await release(error);
-      throw error;
+      throw plan.request.asOf && isFailure(error, 'object_missing') ? expired(error) : error;
     }
   }
 
@@ -316,4 +316,12 @@ async function pastSnapshots(
       hint: 'give a time instead',
     });
   return await Promise.all(tables.map(({ snapshot }) => snapshotAt.call(catalog, snapshot.name, asOf)));
+}
+
+/** Vacuum keeps no file for a version that is too old. */
+function expired(cause: Failure): Failure {
+  return new Failure('version_expired', 'files of that version are there no more', {
+    cause,
+    hint: 'ask for a later version or time',
+  });
 }
