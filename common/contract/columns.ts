@@ -18,6 +18,8 @@ export interface Tag {
   readonly originalName?: string;
   /** In a table, of a column that stands beside another, for values that do not fit there (`sideColumnName`): the other's name. */
   readonly sideOf?: string;
+  /** Of such a column: whose value was the first that did not fit, and when it was committed. */
+  readonly sideFrom?: { readonly agent: string; readonly sinceMs: number };
 }
 
 /**

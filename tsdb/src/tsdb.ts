@@ -82,7 +82,17 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     problems: () => catalog.problems(),
   };
   const past = { store, catalog, clock, deltaLog: new DeltaLog(store, clock) };
-  const server = createTsdbServer({ ...common, version, startedMs, store, catalog, engine, parts, past });
+  const server = createTsdbServer({
+    ...common,
+    version,
+    startedMs,
+    store,
+    catalog,
+    engine,
+    parts,
+    past,
+    conflictsOf: (name) => ingester.conflictsOf(name),
+  });
 
   try {
     const address = await listen(server, config.listen, 'listen');

@@ -11,6 +11,7 @@
  * | varve.original_name  | the name before folding, where that changed it    |
  * | varve.decimals       | of a decimal: its declared resolution, as in the type |
  * | varve.side_of        | of a side column: the name of the column that it stands beside |
+ * | varve.side_agent, varve.side_since_ms | of a side column: whose value was the first there, and when it was committed |
  *
  * A double with `decimals` is Delta's decimal(18, decimals): 64 bits in the file, more than a double tells apart. Queries
  * see a double (`shown-fields.ts`).
@@ -31,6 +32,8 @@ const roleMember = 'varve.role';
 const originalNameMember = 'varve.original_name';
 const decimalsMember = 'varve.decimals';
 const sideOfMember = 'varve.side_of';
+const sideAgentMember = 'varve.side_agent';
+const sideSinceMember = 'varve.side_since_ms';
 
 /** Of every decimal column of ours: the most that an INT64 takes. Deltas are as short in it as in an INT32, and more values fit. */
 export const decimalDigits = 18;
@@ -61,12 +64,13 @@ function formatType({ type, decimals }: Field): string {
 }
 
 function formatColumn(column: Tag & Partial<Field>, type: string, role?: string): object {
-  const { name, originalName, decimals, sideOf } = column;
+  const { name, originalName, decimals, sideOf, sideFrom } = column;
   const metadata = {
     ...(role !== undefined && { [roleMember]: role }),
     ...(originalName !== undefined && { [originalNameMember]: originalName }),
     ...(decimals !== undefined && { [decimalsMember]: decimals }),
     ...(sideOf !== undefined && { [sideOfMember]: sideOf }),
+    ...(sideFrom && { [sideAgentMember]: sideFrom.agent, [sideSinceMember]: sideFrom.sinceMs }),
   };
   return { name, type, nullable: true, metadata };
 }
@@ -108,10 +112,12 @@ function requireColumn(table: string, columns: readonly DeltaField[], name: stri
 
 function toTag({ name, metadata }: DeltaField): Tag {
   const [originalName, sideOf] = [metadata[originalNameMember], metadata[sideOfMember]];
+  const [agent, sinceMs] = [metadata[sideAgentMember], metadata[sideSinceMember]];
   return {
     name,
     ...(typeof originalName === 'string' && { originalName }),
     ...(typeof sideOf === 'string' && { sideOf }),
+    ...(typeof agent === 'string' && typeof sinceMs === 'number' && { sideFrom: { agent, sinceMs } }),
   };
 }
 

@@ -29,6 +29,8 @@ const endpoints = {
   'GET|POST /api/v1/query': 'SQL over the tables: ?sql=select 1, or {"sql": "select 1"}',
   'GET /api/v1/tables': 'the tables, their columns, rows and versions',
   'GET /api/v1/tables/{table}': 'one of them',
+  'GET /api/v1/tables/{table}/conflicts':
+    'values that did not fit their columns: from whom, since when, how often',
   'GET /api/v1/agents': 'what each agent last said of itself, and how long ago',
   'GET /status': 'how this server fares, for people',
   'GET /healthz': 'whether it runs',

@@ -6,6 +6,7 @@ import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { RestoreContext } from '../delta/restore-table.js';
 import { addAgentRoutes } from './agent-routes.js';
+import { addConflictRoutes, type ConflictSources } from './conflict-routes.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
@@ -14,6 +15,8 @@ import { addVersionRoutes } from './version-routes.js';
 export interface TsdbServerOptions extends StatusSources {
   /** For versions and restore; absent where tables are only read. */
   readonly past?: RestoreContext;
+  /** Absent where nothing is ingested. */
+  readonly conflictsOf?: ConflictSources['conflictsOf'];
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -26,6 +29,7 @@ export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   const server = createHttpServer({ log, registry, bodyBytesMax });
   addQueryRoutes(server, engine, log);
   addTableRoutes(server, catalog);
+  if (options.conflictsOf) addConflictRoutes(server, { catalog, conflictsOf: options.conflictsOf });
   if (options.past) addVersionRoutes(server, options.past);
   addAgentRoutes(server, options);
   addStatusRoutes(server, options);

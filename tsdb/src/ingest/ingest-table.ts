@@ -31,6 +31,7 @@ import { formatTableName } from '../delta/table-metadata.js';
 import type { LatestRows } from '../latest/series.js';
 import { seriesMaxDefault, type SeriesRegister } from '../latest/series-register.js';
 import { formatActions, summarise, type CommitContent } from './commit-actions.js';
+import type { ConflictBook } from './conflict-book.js';
 import type { IngestLimits } from './ingest-limits.js';
 import type { IngestMetrics } from './ingest-metrics.js';
 import type { InboxObject } from './list-inbox.js';
@@ -49,6 +50,7 @@ export interface IngestContext {
   readonly dataFiles: DataFiles;
   readonly duckDb: DuckDb;
   readonly register: SeriesRegister;
+  readonly conflicts: ConflictBook;
   readonly stagingFolder: string;
   readonly limits: IngestLimits;
   readonly metrics: IngestMetrics;
@@ -138,6 +140,7 @@ const nothing: PreparedCommit = {
   aggregate: undefined,
   files: [],
   newest: [],
+  conflicts: [],
 };
 
 /** Step 3. Broken shipments are in quarantine before a commit passes over them. */
@@ -149,7 +152,7 @@ async function prepare(
   if (shipments.length === 0) return nothing;
   const { dataFiles, limits, duckDb } = turn.context;
   const marks = state && (await readMarks(turn.context, state));
-  const options = { limits, marks, seriesMax: seriesMaxDefault };
+  const options = { limits, marks, seriesMax: seriesMaxDefault, nowMs: turn.context.clock.nowMs() };
   const task = { state, shipments, dataFiles, ...options, newPath: () => turn.staging.newPath() };
   const prepared = await duckDb.withSession((session) => prepareCommit(session, task));
   for (const rejection of prepared.rejections) await putAside(turn, rejection);
@@ -208,6 +211,7 @@ async function commit(
   }
   metrics.shipmentsCommitted.inc(prepared.shipments.length);
   metrics.rowsCommitted.inc(prepared.rowCount);
+  context.conflicts.add(name, prepared.conflicts);
   await adoptAll(context, name, prepared.files);
 }
 

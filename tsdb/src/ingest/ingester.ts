@@ -12,7 +12,7 @@
  * All state is in the store. The folder `<data_dir>/staging` is wiped when the ingester opens.
  */
 import { AssertionError } from 'node:assert';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '@varve/common/clock.js';
@@ -28,6 +28,7 @@ import { DeltaLog } from '../delta/delta-log.js';
 import { DuckDb } from '../delta/duckdb.js';
 import { formatTableName } from '../delta/table-metadata.js';
 import type { SeriesRegister } from '../latest/series-register.js';
+import { ConflictBook, type TableConflicts } from './conflict-book.js';
 import { quarantineForeign } from './foreign-objects.js';
 import { GapWatch } from './gap-watch.js';
 import { groupBy } from './group-by.js';
@@ -73,7 +74,8 @@ const inboxTrouble = 'inbox';
 /** Wipes what an earlier process left in `<dataDir>/staging`. */
 export async function openIngester(options: IngesterOptions): Promise<Ingester> {
   await rm(stagingFolder(options.dataDir), { recursive: true, force: true });
-  return new Ingester(options);
+  await mkdir(options.dataDir, { recursive: true });
+  return new Ingester(options, await ConflictBook.open(options));
 }
 
 export class Ingester {
@@ -90,7 +92,7 @@ export class Ingester {
   #lastError: IngestStatus['lastError'];
 
   /** @internal Use `openIngester`. */
-  constructor(options: IngesterOptions) {
+  constructor(options: IngesterOptions, conflicts: ConflictBook) {
     const { store, clock, log, everyMs, random = Math.random } = options;
     this.#everyMs = everyMs;
     this.#gaps = new GapWatch(clock, log);
@@ -102,6 +104,7 @@ export class Ingester {
     });
     this.#context = {
       ...options,
+      conflicts,
       random,
       deltaLog: new DeltaLog(store, clock),
       duckDb: openDuckDb(options),
@@ -150,6 +153,7 @@ export class Ingester {
     this.#lastRoundAtMs = clock.nowMs();
     this.#setGauges();
     await this.#context.register.save();
+    await this.#context.conflicts.save();
     const hasMore = listing.resumeAfter !== undefined || reports.some((report) => report.hasMore);
     return { waiting: listing.objects.length, quarantined, tables: reports, failures, hasMore };
   }
@@ -189,6 +193,10 @@ export class Ingester {
     this.#context.metrics.gaps.set(this.#gaps.current().length);
   }
 
+  conflictsOf(name: TableName): TableConflicts {
+    return this.#context.conflicts.of(name);
+  }
+
   status(): IngestStatus {
     return {
       rounds: this.#rounds,
@@ -204,6 +212,7 @@ export class Ingester {
 
   /** After `run` has returned. */
   async close(): Promise<void> {
+    await this.#context.conflicts.save(true);
     await this.#context.duckDb.close();
   }
 }

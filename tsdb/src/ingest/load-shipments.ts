@@ -31,6 +31,11 @@ export const orderColumn = quoteName('@order');
 /** More than a shipment may have rows, so that orders of two shipments never meet. */
 const rowsPerShipmentMax = 2 ** 32;
 
+/** The shipment's place in the commit, from a row's `@order`. */
+export function placeOf(order: string): string {
+  return `(${order} - 1) // ${rowsPerShipmentMax}`;
+}
+
 /** A temporary table with `@order`, `time` and the shipments' own columns. */
 export interface RawTable {
   readonly name: string;

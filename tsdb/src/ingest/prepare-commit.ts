@@ -16,6 +16,7 @@ import type { InboxObject } from './list-inbox.js';
 import { loadShipments, type Rejection } from './load-shipments.js';
 import { readNewest } from '../latest/read-newest.js';
 import type { LatestRows, SeriesRows } from '../latest/series.js';
+import { countConflicts, nameSides, type ConflictCount } from './count-conflicts.js';
 import { findLate } from './find-late.js';
 import { incomingRelation, mergeShipments } from './merge-shipments.js';
 import { planAggregateColumns } from './plan-aggregate-columns.js';
@@ -35,6 +36,7 @@ export interface PreparationTask {
   /** The newest rows of the table's series, for that version; undefined when they are not known. */
   readonly marks: LatestRows | undefined;
   readonly seriesMax: number;
+  readonly nowMs: number;
   /** A new name for a local file. */
   readonly newPath: () => string;
 }
@@ -57,6 +59,8 @@ export interface PreparedCommit {
   readonly files: readonly PreparedFile[];
   /** What the rows say of each series; undefined for aggregates, and for more series than are kept. */
   readonly newest: readonly SeriesRows[] | undefined;
+  /** Values that did not fit their columns. */
+  readonly conflicts: readonly ConflictCount[];
 }
 
 export async function prepareCommit(session: Session, task: PreparationTask): Promise<PreparedCommit> {
@@ -72,6 +76,8 @@ export async function prepareCommit(session: Session, task: PreparationTask): Pr
   const plan = aggregate
     ? planAggregateColumns(state?.columns, rawColumns)
     : await planMisfits(session, rawTables, planColumns(state?.columns, rawColumns));
+  const agents = shipments.map(({ object }) => object.parts.agent);
+  const conflicts = await countConflicts(session, rawTables, plan, agents);
   const days = rawTables.length > 0 ? await mergeShipments(session, rawTables, plan) : [];
   const newest =
     aggregate || days.length === 0
@@ -94,7 +100,7 @@ export async function prepareCommit(session: Session, task: PreparationTask): Pr
     files.push(toPreparedFile(await writeDay(session, day)));
   }
   const isChanged = plan.hasNewColumns || (state !== undefined && showsMore(state.aggregate, aggregate));
-  const newColumns = isChanged ? plan.columns : undefined;
+  const newColumns = isChanged ? nameSides(plan.columns, state?.columns, conflicts, task.nowMs) : undefined;
   const { objects, rejections, rowCount } = loaded;
   return {
     shipments: objects,
@@ -104,6 +110,7 @@ export async function prepareCommit(session: Session, task: PreparationTask): Pr
     aggregate,
     files,
     newest: days.length > 0 ? newest : [],
+    conflicts,
   };
 }
 
