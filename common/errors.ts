@@ -38,6 +38,7 @@ export const failureTable = {
   sql_not_allowed: { kind: 'rejected', status: 400 },
   table_not_found: { kind: 'rejected', status: 404 },
   query_not_found: { kind: 'rejected', status: 404 },
+  job_not_found: { kind: 'rejected', status: 404 },
   route_not_found: { kind: 'rejected', status: 404 },
   version_expired: { kind: 'rejected', status: 410 },
   version_not_found: { kind: 'rejected', status: 404 },
@@ -56,6 +57,8 @@ export const failureTable = {
   overloaded: { kind: 'transient', status: 503 },
   query_timeout: { kind: 'transient', status: 504 },
   stopping: { kind: 'transient', status: 503 },
+
+  lease_elsewhere: { kind: 'transient', status: 503 },
 
   commit_conflict: { kind: 'conflict', status: 409 },
 

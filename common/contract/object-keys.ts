@@ -11,6 +11,8 @@
  *     quarantine/<the inbox key without "inbox/">            the bytes as they came
  *     quarantine/<the inbox key without "inbox/">.reason.json   why
  *     pins/<database>/<table>/<version, 20 digits>.json      a version that is kept for good
+ *     ops/jobs/<id>.json                                      a delete of rows, until it is done
+ *     ops/lease/<term, 12 digits>.json                        which tsdb works on the store
  *     probe/<uuid>                                            written and deleted when a store is opened
  */
 import { Failure } from '../errors.js';
@@ -38,6 +40,8 @@ export const inboxPrefix = 'inbox/';
 export const tablesPrefix = 'tables/';
 export const quarantinePrefix = 'quarantine/';
 export const agentsPrefix = 'agents/';
+export const jobsPrefix = 'ops/jobs/';
+export const leasePrefix = 'ops/lease/';
 export const probePrefix = 'probe/';
 export const defaultDatabase = 'main';
 export const firstSeq = 1;
@@ -181,6 +185,19 @@ export function dataFilePath(day: string, uuid: string): string {
 
 export function dataFileKey(name: TableName, path: string): string {
   return tableRoot(name) + path;
+}
+
+export function jobKey(id: string): string {
+  return `${jobsPrefix}${requireKeyPart('job', id)}.json`;
+}
+
+export function leaseKey(term: number): string {
+  return `${leasePrefix}${formatSeq(term)}.json`;
+}
+
+export function parseLeaseTerm(key: string): number | undefined {
+  const digits = /^ops\/lease\/(\d{12})\.json$/.exec(key)?.[1];
+  return digits === undefined ? undefined : Number(digits);
 }
 
 export function probeKey(uuid: string): string {

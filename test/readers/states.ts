@@ -16,8 +16,9 @@ import { DownloadedFiles, TestLake, type TestShipment } from '@varve/tsdb/ingest
 import { openIngester, type Ingester } from '@varve/tsdb/ingest/ingester.js';
 import { openSeriesRegister } from '@varve/tsdb/latest/open-series-register.js';
 import type { SeriesRegister } from '@varve/tsdb/latest/series-register.js';
-import { Compactor } from '@varve/tsdb/upkeep/compactor.js';
+import { JobBook } from '@varve/tsdb/jobs.js';
 import { defaultCompactionPolicy } from '@varve/tsdb/upkeep/plan-compaction.js';
+import { Upkeep } from '@varve/tsdb/upkeep/upkeep.js';
 import type { ReadJob } from './engines.js';
 import { correctionOf, ModelTable, shipmentOf, table, type ReadRow } from './rows.js';
 
@@ -142,15 +143,17 @@ class TableLife {
   }
 
   async compact(): Promise<void> {
-    const compactor = await Compactor.open({
+    const upkeep = await Upkeep.open({
       ...{ store: this.#store, catalog: this.#catalog, policy: compactionPolicy, clock: systemClock },
       dataFiles: new DownloadedFiles(this.#store, this.#lake.dir),
       dataDir: join(this.#lake.dir, 'compactor'),
       log: silentLogger(),
       registry: new Registry(),
+      jobs: new JobBook(systemClock),
+      retainMsOf: () => undefined,
     });
-    await compactor.runOnce();
-    await compactor.close();
+    await upkeep.compactor.runOnce();
+    await upkeep.close();
   }
 
   /** As a month later: everything but the newest commit is old. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isFailure } from '@varve/common/errors.js';
-import { dataFileFolders, readTsdbConfig, tablesWithRetention, type TsdbConfig } from './config.js';
+import { dataFileFolders, readTsdbConfig, retentionOf, type TsdbConfig } from './config.js';
 
 let folder = '';
 before(async () => {
@@ -64,8 +64,10 @@ test('data files lie in the cache, and in the store where that is a folder', asy
   assert.deepEqual(dataFileFolders(await read('store: s3://bucket/prefix')), [cache]);
 });
 
-test('names the tables whose retention is asked for', async () => {
-  assert.deepEqual(tablesWithRetention(await read(designExample)), ['environment']);
+test('how long rows are kept is said for a table, or for all others', async () => {
+  const retainMsOf = retentionOf(await read(designExample));
+  assert.equal(retainMsOf({ table: 'environment' }), 2 * 365 * 86_400_000);
+  assert.equal(retainMsOf({ table: 'other' }), undefined);
 });
 
 const problems: [text: string, message: RegExp][] = [

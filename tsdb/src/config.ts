@@ -15,7 +15,7 @@ import { isS3Url } from '@varve/common/store/store-url.js';
 import { z } from 'zod';
 
 export interface TablePolicy {
-  /** How long rows are kept; undefined keeps them for ever. Accepted and checked, not yet acted upon. */
+  /** How long rows are kept; undefined keeps them for ever. */
   readonly retainMs: number | undefined;
 }
 
@@ -26,6 +26,8 @@ export interface TsdbConfig {
   readonly dataDir: string;
   readonly listen: ListenAddress;
   readonly ingest: { readonly everyMs: number };
+  /** Of several tsdb on one store one at a time takes shipments in; without it all of them do, safely and in vain. */
+  readonly lease: boolean;
   readonly cache: {
     /** Bound on copies of data files below `dataDir`, and on what queries spill there. */
     readonly diskBytes: number;
@@ -72,6 +74,7 @@ const tsdbSchema = z
     ingest: z
       .strictObject({ every: durationMs({ minMs: 100, maxMs: 3_600_000 }).prefault('2s') })
       .prefault({}),
+    lease: z.boolean({ error: 'write true or false' }).default(true),
     cache: z
       .strictObject({
         disk: sizeBytes({ minBytes: diskBytesMin }).prefault('20GB'),
@@ -85,6 +88,7 @@ const tsdbSchema = z
     dataDir: raw.data_dir,
     listen: raw.listen,
     ingest: { everyMs: raw.ingest.every },
+    lease: raw.lease,
     cache: { diskBytes: raw.cache.disk, memoryBytes: raw.cache.memory },
     tables: new Map(Object.entries(raw.tables).map(([name, policy]) => [name, { retainMs: policy.retain }])),
   }));
@@ -115,7 +119,9 @@ export function dataFileFolders(config: TsdbConfig): string[] {
   return isS3Url(url) ? [cacheFolder(config)] : [cacheFolder(config), join(url, tablesPrefix)];
 }
 
-/** Tables whose `retain` asks for something that does not happen yet. */
-export function tablesWithRetention(config: TsdbConfig): string[] {
-  return [...config.tables].filter(([, policy]) => policy.retainMs !== undefined).map(([name]) => name);
+/** How long rows of a table are kept; undefined: for ever. */
+export function retentionOf({
+  tables,
+}: TsdbConfig): (name: { readonly table: string }) => number | undefined {
+  return ({ table }) => (tables.get(table) ?? tables.get('*'))?.retainMs;
 }

@@ -7,6 +7,7 @@ import { createLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { runProgram, stopSignal } from '@varve/common/program.js';
 import { printQuery, printTables } from './client/print-answers.js';
+import { printDelete, printRetention } from './client/print-jobs.js';
 import { readTsdbConfig, type TsdbConfig } from './config.js';
 import { runTsdb } from './tsdb.js';
 
@@ -14,6 +15,13 @@ interface CommonOptions {
   readonly config: string;
   readonly set: readonly string[];
   readonly json?: true;
+}
+
+interface DeleteFlags {
+  readonly where?: string;
+  readonly start?: string;
+  readonly end?: string;
+  readonly dryRun?: true;
 }
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -160,6 +168,37 @@ addCommand(
       process.stdout.write(report);
     },
   );
+
+addCommand(
+  'delete <table>',
+  'Deletes rows of a table, as a job of the running server, and waits for its end.',
+  `delete environment --where "device = 'dev-1'" --start 2026-03-01 --end 2026-03-02 --dry-run --config tsdb.yaml`,
+)
+  .option('--where <expression>', "over the table's columns; rows for which it is true go")
+  .option('--start <time>', 'rows from then on, such as 2026-03-01 or 2026-03-01T12:00:00Z')
+  .option('--end <time>', 'rows before this')
+  .option('--dry-run', 'only says what would go')
+  .option('--json', 'for programs')
+  .action(async (table: string, options: CommonOptions & DeleteFlags) => {
+    const { listen } = await readConfigOf(options);
+    const { where, start, end, dryRun = false, json = false } = options;
+    const limits = { ...(where !== undefined && { where }), ...(start && { start }), ...(end && { end }) };
+    const body = { ...limits, dry_run: dryRun };
+    process.stdout.write(await printDelete(listen, table, body, { json, clock: systemClock }));
+  });
+
+addCommand(
+  'retain',
+  'Lets days older than retain leave their tables now, which the running server does every ten minutes.',
+  'retain --dry-run --config tsdb.yaml',
+)
+  .option('--dry-run', 'only says what would go')
+  .option('--json', 'for programs')
+  .action(async (options: CommonOptions & { dryRun?: true }) => {
+    const { listen } = await readConfigOf(options);
+    const { dryRun = false, json = false } = options;
+    process.stdout.write(await printRetention(listen, dryRun, { json }));
+  });
 
 // The SDK pinned here supports the Node this runs on; it warns of versions to come at every start.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';

@@ -2,7 +2,7 @@
  * tsdb, as a picture: its parts, started in order, stopped in the reverse.
  *
  *     inbox ─▶ ingester ─▶ tables (Delta) ─▶ catalog ─▶ query engine ─▶ HTTP
- *              compactor ────────┘└──▶ file cache ────────────┘
+ *              upkeep ───────────┘└──▶ file cache ────────────┘
  */
 import type { Clock } from '@varve/common/clock.js';
 import { probeKey } from '@varve/common/contract/object-keys.js';
@@ -12,8 +12,7 @@ import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
 import { FileCache } from './cache/file-cache.js';
-import { cacheFolder, dataFileFolders, logFolder, tablesWithRetention, type TsdbConfig } from './config.js';
-import { Compactor } from './upkeep/compactor.js';
+import { cacheFolder, dataFileFolders, logFolder, retentionOf, type TsdbConfig } from './config.js';
 import { CountingStore } from './counting-store.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { DeltaCatalog } from './delta/catalog.js';
@@ -21,10 +20,14 @@ import { DeltaLog } from './delta/delta-log.js';
 import { LogKeeper } from './delta/log-keeper.js';
 import { vacuumDaily } from './delta/vacuum-loop.js';
 import { watchCatalog } from './delta/watch-catalog.js';
+import { addJobRoutes } from './http/job-routes.js';
 import { createTsdbServer } from './http/tsdb-server.js';
 import { openIngester } from './ingest/ingester.js';
 import { openSeriesRegister } from './latest/open-series-register.js';
+import { JobBook } from './jobs.js';
+import { Lease } from './lease.js';
 import { openQueryEngine } from './query/open-query-engine.js';
+import { Upkeep } from './upkeep/upkeep.js';
 
 export interface TsdbOptions {
   readonly config: TsdbConfig;
@@ -65,6 +68,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     spillBytesMax: cache.diskBytes,
   });
   const register = openSeriesRegister({ ...common, store, dataFiles, dataDir });
+  const lease = await Lease.open({ ...common, store, dataDir, isNeeded: config.lease });
   const ingester = await openIngester({
     ...common,
     store,
@@ -74,10 +78,14 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     dataDir,
     everyMs: config.ingest.everyMs,
   });
-  const compactor = await Compactor.open({ ...common, store, catalog, dataFiles, dataDir });
   const logKeeper = new LogKeeper({ ...common, store, catalog });
+  const jobs = new JobBook(clock);
+  const retainMsOf = retentionOf(config);
+  const upkeep = await Upkeep.open({ ...common, store, catalog, dataFiles, dataDir, jobs, retainMsOf });
   const parts = {
+    lease: () => lease.status(),
     ingest: () => ingester.status(),
+    upkeep: () => upkeep.status(),
     cache: () => dataFiles.status,
     problems: () => catalog.problems(),
   };
@@ -93,32 +101,29 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     past,
     conflictsOf: (name) => ingester.conflictsOf(name),
   });
+  addJobRoutes(server, { catalog, jobs, upkeep });
 
   try {
     const address = await listen(server, config.listen, 'listen');
     log.info({ version, store: store.url, listen: address, tables: catalog.current().length }, 'answering');
-    sayWhatIsToCome(config, log);
     await runLoops(signal, [
-      (stop) => ingester.run(stop),
-      (stop) => compactor.run(stop),
+      (stop) => lease.run(stop),
+      lease.whileHeld((stop) => ingester.run(stop)),
       (stop) => logKeeper.run(stop),
-      (stop) => vacuumDaily({ store, catalog, clock, log }, stop),
+      lease.whileHeld((stop) => upkeep.run(stop)),
+      lease.whileHeld((stop) => vacuumDaily({ store, catalog, clock, log }, stop)),
       (stop) => watchCatalog({ catalog, clock, log }, stop),
     ]);
   } finally {
     // Together: the server waits for answers under way, which the engine ends.
     await Promise.all([server.close(), engine.close()]);
     await ingester.close();
-    await compactor.close();
     await register.close();
+    await upkeep.close();
     await catalog.close();
+    await lease.release();
     store.close();
     lock.release();
     log.info('stopped');
   }
-}
-
-function sayWhatIsToCome(config: TsdbConfig, log: Logger): void {
-  const tables = tablesWithRetention(config);
-  if (tables.length > 0) log.warn({ tables }, 'retain is not acted upon yet: all rows are kept');
 }

@@ -47,7 +47,13 @@ export async function askTables(address: ListenAddress): Promise<readonly Server
   return tables;
 }
 
-/** @throws Failure `server_unreachable`, or what the server says */
+/** A POST where there is a body. @throws Failure `server_unreachable`, or what the server says */
+export async function askServer(address: ListenAddress, path: string, body?: object): Promise<unknown> {
+  if (body === undefined) return await ask(address, path);
+  const headers = { 'content-type': 'application/json' };
+  return await ask(address, path, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
 async function ask(address: ListenAddress, path: string, init: RequestInit = {}): Promise<unknown> {
   const url = `http://${formatListenAddress(reachable(address))}${path}`;
   try {

@@ -31,6 +31,10 @@ const endpoints = {
   'GET /api/v1/tables/{table}': 'one of them',
   'GET /api/v1/tables/{table}/conflicts':
     'values that did not fit their columns: from whom, since when, how often',
+  'POST /api/v1/tables/{table}/delete':
+    'rows go: {"where": …, "start": …, "end": …, "dry_run": true}; answers a job',
+  'GET /api/v1/jobs': 'what runs in the background, or has run; /api/v1/jobs/{id} is one of them',
+  'POST /api/v1/retain': 'days older than retain go now: {"dry_run": true} only says which',
   'GET /api/v1/agents': 'what each agent last said of itself, and how long ago',
   'GET /status': 'how this server fares, for people',
   'GET /healthz': 'whether it runs',

@@ -3,7 +3,7 @@
  */
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { FastifyInstance } from '@varve/common/http-server.js';
-import type { TableCatalog } from '../delta/snapshot.js';
+import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { findTable, tableNotFound } from '../query/find-table.js';
 import { describeTable, type TableDescription } from './describe-table.js';
 
@@ -16,9 +16,14 @@ export function addTableRoutes(server: FastifyInstance, catalog: TableCatalog): 
 
 /** @param label `environment`, or `lab.runs` */
 function describeNamed(label: string, catalog: TableCatalog): TableDescription {
+  return describeTable(requireTable(label, catalog));
+}
+
+/** @throws Failure `table_not_found` */
+export function requireTable(label: string, catalog: TableCatalog): Snapshot {
   const snapshots = catalog.current();
   const [database = '', table = ''] = label.includes('.') ? label.split('.', 2) : [defaultDatabase, label];
   const snapshot = findTable(snapshots, database, table);
   if (snapshot === undefined) throw tableNotFound(label, snapshots);
-  return describeTable(snapshot);
+  return snapshot;
 }

@@ -9,25 +9,21 @@
  * due meanwhile, and ends when the program stops. What a sort has uploaded before it is killed is lost work, and vacuum's.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '@varve/common/clock.js';
 import { dataFilePath, type TableName } from '@varve/common/contract/object-keys.js';
 import { isFailure } from '@varve/common/errors.js';
-import type { Logger } from '@varve/common/log.js';
 import { Counter, type Registry } from '@varve/common/metrics.js';
-import type { Store } from '@varve/common/store/store.js';
 import { requireWritable } from '../delta/actions.js';
-import type { DeltaCatalog } from '../delta/catalog.js';
-import type { DataFiles } from '../delta/data-files.js';
 import { writeDataFile, type WrittenFile } from '../delta/data-file-writer.js';
-import { DeltaLog, type CommitSummary } from '../delta/delta-log.js';
-import { DuckDb, type Session } from '../delta/duckdb.js';
+import type { CommitSummary } from '../delta/delta-log.js';
+import type { Session } from '../delta/duckdb.js';
 import type { NewFile } from '../delta/file-actions.js';
 import { rowsOfFiles } from '../delta/file-rows.js';
 import type { TableState } from '../delta/replay.js';
 import type { DataFile } from '../delta/snapshot.js';
 import { formatTableName } from '../delta/table-metadata.js';
+import type { JobBook, JobHandle } from '../jobs.js';
 import {
   defaultCompactionPolicy,
   mergedLevel,
@@ -41,40 +37,31 @@ import type { UpkeepContext } from './upkeep-context.js';
 import { writeSorted } from './write-sorted.js';
 
 const everyMs = 10_000;
-const memoryBytesMax = 512 * 2 ** 20;
-const spillBytesMax = 20 * 2 ** 30;
 const restShare = 0.25;
 const restMsMax = 5_000;
 
 export interface CompactorOptions {
-  readonly store: Store;
-  readonly catalog: DeltaCatalog;
-  readonly dataFiles: DataFiles;
-  readonly dataDir: string;
-  readonly clock: Clock;
-  readonly log: Logger;
+  readonly jobs: JobBook;
   readonly registry: Registry;
   readonly policy?: CompactionPolicy;
 }
 
 export class Compactor {
   readonly #context: UpkeepContext;
+  readonly #jobs: JobBook;
   readonly #policy: CompactionPolicy;
   readonly #filesCompacted: Counter;
   readonly #rowsCompacted: Counter;
   /** Of the sort under way: what is merged meanwhile must not take them from it. */
   #sorting: ReadonlySet<DataFile> = new Set();
 
-  private constructor(options: CompactorOptions, folder: string) {
-    const { registry, store, clock, policy = defaultCompactionPolicy } = options;
+  constructor(
+    context: UpkeepContext,
+    { jobs, registry, policy = defaultCompactionPolicy }: CompactorOptions,
+  ) {
+    this.#context = context;
+    this.#jobs = jobs;
     this.#policy = policy;
-    const duckDb = new DuckDb({
-      tempDir: join(folder, 'spill'),
-      memoryBytesMax,
-      tempBytesMax: spillBytesMax,
-      threads: 1,
-    });
-    this.#context = { ...options, folder, duckDb, deltaLog: new DeltaLog(store, clock) };
     const registers = [registry];
     this.#filesCompacted = new Counter({
       name: 'varve_tsdb_compacted_files_total',
@@ -86,14 +73,6 @@ export class Compactor {
       help: 'Rows in these files',
       registers,
     });
-  }
-
-  /** Wipes what an earlier process left in `<dataDir>/compaction`. */
-  static async open(options: CompactorOptions): Promise<Compactor> {
-    const folder = join(options.dataDir, 'compaction');
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
-    return new Compactor(options, folder);
   }
 
   /** Rounds until `signal` aborts; the file under way is finished first. */
@@ -129,41 +108,41 @@ export class Compactor {
       }
   }
 
-  async close(): Promise<void> {
-    await this.#context.duckDb.close();
-  }
-
   async #compact(name: TableName, job: CompactionJob, signal?: AbortSignal): Promise<void> {
     const state = this.#context.catalog.get(name);
     if (!state || !areLive(state, job.files)) return;
     requireWritable(formatTableName(name), state);
-    const added = await this.#write(state, job, signal);
-    if (added === undefined) return;
-    const summary = summarise(job, added);
-    const version = await replaceFiles(this.#context, name, {
-      removed: job.files,
-      added,
-      dataChange: false,
-      summary,
+    const facts = { kind: 'compaction', table: formatTableName(name) } as const;
+    const task = { kind: job.kind, day: job.day, files: job.files.length };
+    await this.#jobs.run({ ...facts, task }, async (handle) => {
+      const added = await this.#write(state, job, handle, signal);
+      if (added === undefined) return { stopped: true };
+      const change = { removed: job.files, added, dataChange: false, summary: summarise(job, added) };
+      const version = await replaceFiles(this.#context, name, change);
+      if (version === undefined) return { overtaken: true };
+      const rows = sumRows(added);
+      this.#filesCompacted.inc(job.files.length);
+      this.#rowsCompacted.inc(rows);
+      return { version, files: added.length, rows };
     });
-    if (version === undefined) return;
-    this.#filesCompacted.inc(job.files.length);
-    this.#rowsCompacted.inc(added.reduce((sum, { statistics }) => sum + statistics.rowCount, 0));
   }
 
   /** The new files, all in the store; undefined when told to stop. */
   async #write(
     state: TableState,
     job: CompactionJob,
+    handle: JobHandle,
     signal?: AbortSignal,
   ): Promise<readonly NewFile[] | undefined> {
     const acquired = await this.#context.dataFiles.acquire(job.files);
     const added: NewFile[] = [];
+    const rowsIn = job.files.reduce((sum, { rowCount }) => sum + rowCount, 0);
     try {
       const paths = [...acquired.paths.values()];
       await this.#context.duckDb.withSession(async (session) => {
         for await (const written of this.#files(session, state, job, paths)) {
           added.push(await this.#upload(state.name, job, written));
+          handle.progress(sumRows(added), rowsIn);
           if (signal?.aborted) return;
         }
       });
@@ -171,10 +150,7 @@ export class Compactor {
         await dropFiles(this.#context, state.name, added);
         return undefined;
       }
-      requireSameRows(
-        job.files,
-        added.reduce((sum, { statistics }) => sum + statistics.rowCount, 0),
-      );
+      requireSameRows(rowsIn, sumRows(added));
       return added;
     } catch (error) {
       await dropFiles(this.#context, state.name, added).catch(() => undefined);
@@ -226,6 +202,10 @@ export class Compactor {
     }
     return file;
   }
+}
+
+function sumRows(files: readonly NewFile[]): number {
+  return files.reduce((sum, { statistics }) => sum + statistics.rowCount, 0);
 }
 
 function summarise({ files }: CompactionJob, added: readonly NewFile[]): CommitSummary {

@@ -95,8 +95,7 @@ export function areLive({ files }: TableState, wanted: readonly DataFile[]): boo
 }
 
 /** A last look before rows could be lost: files of other writers may not say how many they have. */
-export function requireSameRows(files: readonly { rowCount: number }[], writtenRows: number): void {
-  const expected = files.reduce((sum, { rowCount }) => sum + rowCount, 0);
+export function requireSameRows(expected: number, writtenRows: number): void {
   if (Number.isNaN(expected) || expected === writtenRows) return;
   throw new Failure('object_corrupt', `files of ${expected} rows by the log hold ${writtenRows}`, {
     hint: 'compare the files of the table with its log',
