@@ -12,6 +12,7 @@ import { benchEdgeMemory } from './edge-memory.js';
 import { benchEdgeOffline } from './edge-offline.js';
 import { benchEdgeWrites } from './edge-writes.js';
 import { benchLakeIngest } from './lake-ingest.js';
+import { benchLakeOpen } from './lake-open.js';
 import { benchLakeSize } from './lake-size.js';
 import { benchQueryFairness, benchQueryWarm } from './query-fairness.js';
 import { formatReport, type Report } from './report.js';
@@ -27,6 +28,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'edge-bytes': benchEdgeBytes,
   'query-warm': benchQueryWarm,
   'query-fairness': benchQueryFairness,
+  'lake-open': benchLakeOpen,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));

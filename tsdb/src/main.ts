@@ -200,6 +200,22 @@ addCommand(
     process.stdout.write(await printRetention(listen, dryRun, { json }));
   });
 
+addCommand(
+  'doctor',
+  'Looks whether log, objects, statistics and inbox fit together. Ends with 1 when something is wrong.',
+  'doctor --repair --config tsdb.yaml',
+)
+  .option('--repair', 'mends what can be mended without losing anything')
+  .option('--sample <count>', 'files of each table that are read', parseCount, 5)
+  .option('--json', 'for programs')
+  .action(async (options: CommonOptions & { repair?: true; sample: number }) => {
+    const { runDoctor } = await import('./doctor/doctor.js');
+    const { repair = false, sample, json = false } = options;
+    const { text, isHealthy } = await runDoctor(await readConfigOf(options), { repair, sample, json });
+    process.stdout.write(text);
+    if (!isHealthy) process.exitCode = 1;
+  });
+
 // The SDK pinned here supports the Node this runs on; it warns of versions to come at every start.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true';
 await runProgram(process, program);

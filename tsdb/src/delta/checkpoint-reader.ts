@@ -90,8 +90,7 @@ async function readActions(session: Session, relation: string, checkpoint: Check
 
 /** In Parquet, what an action leaves out is null. */
 function withoutNulls(json: string): string {
-  const value = JSON.parse(json) as Record<string, unknown>;
-  return JSON.stringify(Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null)));
+  return JSON.stringify(JSON.parse(json, (_, value: unknown) => value ?? undefined));
 }
 
 async function readAdds(session: Session, relation: string, visitor: CheckpointVisitor): Promise<void> {
