@@ -5,7 +5,7 @@
  *              upkeep ───────────┘└──▶ file cache ────────────┘
  */
 import type { Clock } from '@varve/common/clock.js';
-import { probeKey } from '@varve/common/contract/object-keys.js';
+import { probeKey, type TableName } from '@varve/common/contract/object-keys.js';
 import { listen } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
@@ -90,17 +90,13 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     problems: () => catalog.problems(),
   };
   const past = { store, catalog, clock, deltaLog: new DeltaLog(store, clock) };
-  const server = createTsdbServer({
-    ...common,
-    version,
-    startedMs,
-    store,
-    catalog,
-    engine,
-    parts,
-    past,
-    conflictsOf: (name) => ingester.conflictsOf(name),
-  });
+  const newestRows = async (name: TableName) => {
+    const state = catalog.get(name);
+    return state && (await register.latest(state));
+  };
+  const conflictsOf = (name: TableName) => ingester.conflictsOf(name);
+  const asked = { store, catalog, engine, newestRows, conflictsOf, past };
+  const server = createTsdbServer({ ...common, version, startedMs, parts, ...asked });
   addJobRoutes(server, { catalog, jobs, upkeep });
 
   try {

@@ -25,7 +25,7 @@ export function addQueryRoutes(server: FastifyInstance, engine: QueryEngine, log
   acceptJsonOfAnyType(server);
   const accepted = (request: FastifyRequest) => () => acceptedFormat(request.headers.accept);
   server.get('/api/v1/query', (request, reply) =>
-    answer(
+    answerQuery(
       readQueryString(request.query as Record<string, unknown>, accepted(request)),
       engine,
       request,
@@ -34,7 +34,7 @@ export function addQueryRoutes(server: FastifyInstance, engine: QueryEngine, log
     ),
   );
   server.post('/api/v1/query', (request, reply) =>
-    answer(readQueryBody(request.body, accepted(request)), engine, request, reply, log),
+    answerQuery(readQueryBody(request.body, accepted(request)), engine, request, reply, log),
   );
   server.get('/api/v1/queries', () =>
     toSnakeCase({ running: engine.queries.running(), recent: engine.queries.recent() }),
@@ -57,7 +57,8 @@ function acceptJsonOfAnyType(server: FastifyInstance): void {
   });
 }
 
-async function answer(
+/** @throws Failure whatever is wrong before the first row */
+export async function answerQuery(
   asked: AskedQuery,
   engine: QueryEngine,
   request: FastifyRequest,

@@ -35,6 +35,8 @@ const endpoints = {
     'rows go: {"where": …, "start": …, "end": …, "dry_run": true}; answers a job',
   'GET /api/v1/jobs': 'what runs in the background, or has run; /api/v1/jobs/{id} is one of them',
   'POST /api/v1/retain': 'days older than retain go now: {"dry_run": true} only says which',
+  'GET /api/v1/tables/{table}/latest':
+    'the newest row of every series, and its age: ?device=dev-1&stale_after=5m',
   'GET /api/v1/agents': 'what each agent last said of itself, and how long ago',
   'GET /status': 'how this server fares, for people',
   'GET /healthz': 'whether it runs',

@@ -7,6 +7,7 @@ import type { Registry } from '@varve/common/metrics.js';
 import type { RestoreContext } from '../delta/restore-table.js';
 import { addAgentRoutes } from './agent-routes.js';
 import { addConflictRoutes, type ConflictSources } from './conflict-routes.js';
+import { addLatestRoutes, type LatestSources } from './latest-routes.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
@@ -17,6 +18,8 @@ export interface TsdbServerOptions extends StatusSources {
   readonly past?: RestoreContext;
   /** Absent where nothing is ingested. */
   readonly conflictsOf?: ConflictSources['conflictsOf'];
+  /** As `LatestSources` has it; absent where no register is kept. */
+  readonly newestRows?: LatestSources['newestRows'];
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -30,6 +33,10 @@ export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   addQueryRoutes(server, engine, log);
   addTableRoutes(server, catalog);
   if (options.conflictsOf) addConflictRoutes(server, { catalog, conflictsOf: options.conflictsOf });
+  addLatestRoutes(server, {
+    ...options,
+    newestRows: options.newestRows ?? (() => Promise.resolve(undefined)),
+  });
   if (options.past) addVersionRoutes(server, options.past);
   addAgentRoutes(server, options);
   addStatusRoutes(server, options);
