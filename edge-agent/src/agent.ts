@@ -35,6 +35,7 @@ import { makeDataDir, nameEpoch, startEdgeLog } from './log/start-edge-log.js';
 import { watchDamage } from './log/watch-damage.js';
 import { createEdgeMetrics } from './metrics.js';
 import { Reduction } from './reduce/reduction.js';
+import { LetterReplayer } from './replay/replay-letters.js';
 import { Outbox } from './ship/outbox.js';
 import { Pump } from './ship/pump.js';
 import { remakeShipment } from './ship/remake-shipment.js';
@@ -186,7 +187,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     router,
     config.streams.map(({ name }) => name),
   );
-  const server = createStatusServer({ logger, registry, log, status, tail });
+  const replayer = new LetterReplayer({ streams: config.streams, log, keeper, pump, clock, metrics });
+  const server = createStatusServer({ logger, registry, log, status, tail, replayer });
 
   try {
     const address = await listen(server, config.listen, 'status.listen');

@@ -13,4 +13,13 @@ export interface LoggedMessage extends Message {
   /** Counts every message this epoch has acknowledged, from 1, without gaps. */
   readonly seq: number;
   readonly source: string;
+  /** Absent: every stream whose topic matches. */
+  readonly streams?: StreamChoice | undefined;
+}
+
+/** Which streams a message is for, among those whose topic matches (`log/stream-choices.ts`). */
+export interface StreamChoice {
+  /** Absent: any. */
+  readonly onlyFor?: readonly string[];
+  readonly notFor?: readonly string[] | 'all';
 }

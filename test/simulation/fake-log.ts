@@ -101,6 +101,12 @@ export class FakeLog {
       shippedLosses: (id) => ask(`losses of ${id}`, () => model.shippedLosses(id)),
       losses: () => ask('totals', () => model.losses()),
       deadLetters: (limit) => ask('dead letters', () => model.deadLetters(limit)),
+      deadLettersFrom: (fromSeq, endSeq, limit) =>
+        ask('dead letters', () => model.deadLettersFrom(fromSeq, endSeq, limit)),
+      replayDeadLetters: (request) =>
+        write(`replay letters ${request.letters.map(({ seq }) => seq).join(' ')}`, () =>
+          model.replayDeadLetters(request),
+        ),
       sizes: (seq) => ask('sizes', () => model.sizes(seq)),
       releaseKept: (messages) =>
         write(`release ${messages} that are kept`, () => model.releaseKept(messages)),

@@ -26,7 +26,9 @@ export class LogTables {
   readonly lanes = new Map<string, LaneOfTable & { readonly seq: number }>();
   outbox: OutboxEntry[] = [];
   lastOutboxId = 0;
-  readonly deadLetters: DeadLetter[] = [];
+  deadLetters: DeadLetter[] = [];
+  readonly onlyFor = new Map<number, readonly string[]>();
+  readonly notFor = new Map<number, readonly string[]>();
   losses: LossRow[] = [];
   lastLossId = 0;
   readonly totals = new Map<string, LossTotal>();

@@ -83,7 +83,7 @@ test('the model answers as SQLite does', () => {
 
 function operate(logs: BothLogs, random: Random, nowMs: number): void {
   const { nextSeq, endSeq, backlog, outbox } = logs.sqlite.state();
-  const choice = wholeBetween(random, 0, 9);
+  const choice = wholeBetween(random, 0, 10);
   if (choice <= 2) {
     const blocks = Array.from({ length: wholeBetween(random, 1, 2) }, () => makeBlock(random, nowMs));
     logs.do((log) => log.append(blocks));
@@ -109,7 +109,8 @@ function operate(logs: BothLogs, random: Random, nowMs: number): void {
     logs.do((log) => log.shippedLosses(entry?.id ?? 1));
     const [fromSeq, bytesMax] = [wholeBetween(random, 0, endSeq + 1), wholeBetween(random, 1, 200)];
     logs.do((log) => log.read(fromSeq, bytesMax));
-  } else if (random() < 0.3) {
+  } else if (choice === 9) replay(logs, random, nowMs);
+  else if (random() < 0.3) {
     const messages = wholeBetween(random, 1, 10);
     logs.do((log) => void log.releaseKept(messages));
   } else if (random() < 0.3) logs.do((log) => log.releaseRecent());
@@ -136,6 +137,7 @@ function stage(logs: BothLogs, random: Random, nowMs: number): void {
   const letter = {
     source: 'plant',
     stream: null,
+    refusedBy: random() < 0.5 ? [] : ['x', 'y'],
     topic: 'c',
     payload: new Uint8Array([1]),
     code: 'no_stream',
@@ -155,6 +157,18 @@ function stage(logs: BothLogs, random: Random, nowMs: number): void {
     ...(random() < 0.5 && { aggregates: openState(random, from, to, nowMs) }),
   };
   logs.do((log) => log.stage({ ...request, ...(!isJump && lastLossId !== undefined && { lastLossId }) }));
+}
+
+/** Some letters, one of them in part, and one that is not there any more. */
+function replay(logs: BothLogs, random: Random, nowMs: number): void {
+  const [fromSeq, toSeq] = [wholeBetween(random, 0, 40), wholeBetween(random, 40, 200)];
+  const letters = logs.do((log) => log.deadLettersFrom(fromSeq, toSeq, 3));
+  const left = { stream: 'y', code: 'not_json', reason: 'still', refusedBy: ['y'] };
+  const request = [...letters.map(({ seq }) => seq), 100_000].map((seq, index) => ({
+    ...{ seq, readBy: ['x'] },
+    ...(index === 0 && random() < 0.5 && { left }),
+  }));
+  logs.do((log) => log.replayDeadLetters({ letters: request, nowMs }));
 }
 
 function lossOf(whenMs: number): Loss {

@@ -16,14 +16,17 @@ import {
   type LogState,
   type NewBlock,
   type OutboxEntry,
+  type ReplayRequest,
   type Staged,
   type StageRequest,
   type StoredBlock,
 } from '@varve/edge-agent/log/edge-log.js';
-import { lossesOfDeadLetters } from '@varve/edge-agent/log/loss.js';
+import { blockOfLetters } from '@varve/edge-agent/log/letter-replay.js';
+import { groupBy, lossesOfDeadLetters, lossOfReplayed } from '@varve/edge-agent/log/loss.js';
 import type { LedgerRow, Loss, LossFacts } from '@varve/edge-agent/log/loss.js';
 import { planDeletable } from '@varve/edge-agent/log/plan-deletable.js';
 import { RecentBlocks } from '@varve/edge-agent/log/recent-blocks.js';
+import type { StreamChoice } from '@varve/edge-agent/message.js';
 import type { LogTables, LossRow } from './log-tables.js';
 
 /** A simulated log stays below the bounds of the ledger (10,000 rows) and of the dead letters. */
@@ -81,7 +84,7 @@ export class ModelLog {
     for (const block of this.tables.blocks) {
       if (block.firstSeq + block.messageCount <= fromSeq) continue;
       if (found.length > 0 && bytes >= bytesMax) break;
-      found.push(block);
+      found.push({ ...block, ...this.#choicesOf(block) });
       bytes += block.bytes.length;
     }
     return found;
@@ -205,6 +208,35 @@ export class ModelLog {
     return { totals, waitingRows: this.#waiting.length };
   }
 
+  deadLettersFrom(fromSeq: number, endSeq: number, limit: number): DeadLetter[] {
+    const letters = this.tables.deadLetters.filter(({ seq }) => seq >= fromSeq && seq < endSeq);
+    return letters.toSorted((a, b) => a.seq - b.seq).slice(0, limit);
+  }
+
+  replayDeadLetters({ letters, nowMs }: ReplayRequest): Loss[] {
+    const { tables } = this;
+    const taken = letters.flatMap(({ seq, readBy, left }) => {
+      const letter = tables.deadLetters.find((other) => other.seq === seq);
+      if (!letter) return [];
+      tables.deadLetters = tables.deadLetters.flatMap((other) => {
+        if (other !== letter) return [other];
+        return left ? [{ ...letter, ...left }] : [];
+      });
+      if (!tables.notFor.has(seq)) tables.notFor.set(seq, letter.refusedBy);
+      return { letter, readBy, left };
+    });
+    const losses = groupBy(
+      taken.flatMap(({ letter, left }) => (left ? [] : letter)),
+      ({ stream }) => stream ?? '',
+    ).map((all) => lossOfReplayed(all, nowMs));
+    for (const all of groupBy(taken, ({ letter }) => letter.source)) {
+      const [firstSeq] = this.append([blockOfLetters(all.map(({ letter }) => letter))]);
+      for (const [index, { readBy }] of all.entries()) tables.onlyFor.set((firstSeq ?? 0) + index, readBy);
+    }
+    this.#addLosses(losses);
+    return losses;
+  }
+
   deadLetters(limit: number): DeadLetter[] {
     return this.tables.deadLetters.toSorted((a, b) => b.seq - a.seq).slice(0, limit);
   }
@@ -221,6 +253,23 @@ export class ModelLog {
       oldestWaitingMs: first?.arrivedMs,
       ...this.#keptFacts(),
     };
+  }
+
+  #choicesOf({ firstSeq, messageCount }: StoredBlock): Pick<StoredBlock, 'choices'> {
+    const { onlyFor, notFor, deadLetters } = this.tables;
+    const choices = new Map<number, StreamChoice>();
+    for (let seq = firstSeq; seq < firstSeq + messageCount; seq++) {
+      const only = onlyFor.get(seq);
+      const refusals = [notFor.get(seq), deadLetters.find((letter) => letter.seq === seq)?.refusedBy];
+      const names = refusals.flatMap((all) => all ?? []);
+      if (!only && refusals.every((all) => all === undefined)) continue;
+      const isForNobody = refusals.some((all) => all?.length === 0);
+      choices.set(seq, {
+        ...(only && { onlyFor: only }),
+        notFor: isForNobody ? 'all' : [...new Set(names)].sort(),
+      });
+    }
+    return choices.size === 0 ? {} : { choices };
   }
 
   get #endSeq(): number {

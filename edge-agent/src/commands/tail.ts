@@ -1,7 +1,7 @@
 /** `varve-edge tail` */
 import { stopSignal } from '@varve/common/program.js';
 import { readEdgeConfig } from '../config.js';
-import { printDeadLetters } from '../status/status-client.js';
+import { printDeadLetters, printReplay } from '../status/status-client.js';
 import { showTail } from '../status/tail-client.js';
 import {
   addConfigOptions,
@@ -14,6 +14,8 @@ import {
 
 interface TailCommandOptions extends ConfigOptions {
   readonly dead?: true;
+  readonly replayDead?: true;
+  readonly dryRun?: true;
   readonly limit?: number;
   readonly json?: true;
 }
@@ -28,8 +30,14 @@ export const define: DefineCommand = (command, context) => {
     '--config edge.yaml',
     'environment --limit 10 --config edge.yaml',
     '--dead --config edge.yaml',
+    '--replay-dead --dry-run --config edge.yaml',
   )
     .option('--dead', `the messages that no stream could read, newest first, with the reason`)
+    .option(
+      '--replay-dead',
+      'hands them to the streams that refused them, after the configuration was mended',
+    )
+    .option('--dry-run', 'with --replay-dead: only says what would become of them')
     .option(
       '--limit <count>',
       `ends after so many messages (--dead: ${lettersDefault})`,
@@ -38,6 +46,11 @@ export const define: DefineCommand = (command, context) => {
     .option('--json', 'a line of JSON each; so it is when it does not go to a terminal, without --dead')
     .action(async (stream: string | undefined, options: TailCommandOptions) => {
       const { listen } = await readEdgeConfig(sourceOf(options, context));
+      if (options.replayDead) {
+        const question = { stream, isDryRun: options.dryRun ?? false };
+        host.stdout.write(await printReplay(listen, question, options.json ?? false));
+        return;
+      }
       if (options.dead) {
         const limit = String(options.limit ?? lettersDefault);
         host.stdout.write(await printDeadLetters(listen, limit, options.json ?? false));

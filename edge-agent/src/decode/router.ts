@@ -7,7 +7,7 @@
  *
  * decode (format) → map (stream) → append (tables). Streams of one format share the decoding of a message.
  */
-import type { LoggedMessage } from '../message.js';
+import type { LoggedMessage, StreamChoice } from '../message.js';
 import { lossesDestination } from '../ship/losses-batch.js';
 import { RowAppender, type OpenBatches } from './append-rows.js';
 import { DecodedRows, rowsMax, valuesMax } from './decoded-rows.js';
@@ -44,6 +44,16 @@ interface Stream {
 interface Route {
   readonly stream: Stream;
   readonly facts: TopicFacts;
+}
+
+/** What a dead letter says of refusals, of which `first` is the first. */
+export function summarise(first: StreamRefusal, refusals: readonly StreamRefusal[]) {
+  return {
+    stream: first.stream,
+    code: first.code,
+    reason: refusals.map(({ reason }) => reason).join('; '),
+    refusedBy: refusals.flatMap(({ stream }) => stream ?? []),
+  };
 }
 
 const none: readonly StreamRefusal[] = [];
@@ -89,8 +99,8 @@ export class Router {
   }
 
   #route(message: LoggedMessage, batches: OpenBatches): readonly StreamRefusal[] {
-    const routes = this.#routesOf(message.topic);
-    if (routes.length === 0) return noStream;
+    const routes = this.#choose(message);
+    if (routes.length === 0) return refusalsOfNobody(message.streams);
     let refusals: StreamRefusal[] | undefined;
     let decodedBy: Decode | undefined;
     let undecoded: Refusal | undefined;
@@ -135,6 +145,16 @@ export class Router {
     return full;
   }
 
+  #choose({ topic, streams }: LoggedMessage): readonly Route[] {
+    const routes = this.#routesOf(topic);
+    if (!streams) return routes;
+    const { onlyFor, notFor = [] } = streams;
+    if (notFor === 'all') return [];
+    return routes.filter(({ stream: { config } }) => {
+      return onlyFor?.includes(config.name) !== false && !notFor.includes(config.name);
+    });
+  }
+
   #routesOf(topic: string): readonly Route[] {
     const known = this.#routes.get(topic);
     if (known) return known;
@@ -146,4 +166,14 @@ export class Router {
     this.#routes.set(topic, routes);
     return routes;
   }
+}
+
+/** Where no stream is left for a message. One whose letter is, or was, elsewhere has been refused already. */
+function refusalsOfNobody(choice: StreamChoice | undefined): readonly StreamRefusal[] {
+  if (!choice) return noStream;
+  const { onlyFor = [], notFor = [] } = choice;
+  const [gone] = notFor === 'all' ? [] : onlyFor.filter((name) => !notFor.includes(name));
+  if (gone === undefined) return none;
+  const reason = `stream "${gone}", which refused it before, is not there any more or takes other topics`;
+  return [{ stream: gone, code: 'no_stream', reason }];
 }

@@ -27,6 +27,11 @@ export function countedLog(log: EdgeLog, metrics: Pick<EdgeMetrics, 'fsyncs' | '
       metrics.fsyncs.inc();
       metrics.writtenBytes.inc(request.blocks.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0));
     },
+    async replayDeadLetters(request) {
+      const losses = await log.replayDeadLetters(request);
+      metrics.fsyncs.inc();
+      return losses;
+    },
     async trustBoot(trust) {
       await log.trustBoot(trust);
       metrics.fsyncs.inc();

@@ -60,7 +60,7 @@ const shipment = (seq: number, firstLogSeq: number, lastLogSeq: number): StagedS
 
 const letter = (seq: number): DeadLetter => ({
   ...{ seq, source: 'plant', stream: 'environment', topic: 'plant/b', payload: Buffer.alloc(300, seq) },
-  ...{ code: 'not_json', reason: 'r', arrivedMs: seq },
+  ...{ code: 'not_json', reason: 'r', arrivedMs: seq, refusedBy: ['environment'] },
 });
 
 const perBlock = 10;

@@ -9,6 +9,7 @@
  *     outbox        shipments whose file is on disk and whose number is taken, until the store confirms them
  *     dead letters  messages that no stream could read, with the reason
  *     losses        the ledger of what was dropped, until the store has it (`loss.ts`)
+ *     choices       which streams a message is for, where not for all: dead letters that were replayed (`stream-choices.ts`)
  *     boots         which wall clock the monotonic clock of each boot turned out to be (`boots.ts`)
  *
  * Promises: `append` resolves when the transaction is on the disk (WAL, synchronous=FULL), so an acknowledgement may
@@ -27,6 +28,7 @@
 import type { Lane } from '@varve/common/contract/object-keys.js';
 import type { BlockArrival, BootState, BootTrust } from './boots.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
+import type { StreamChoice } from '../message.js';
 
 export type LaneOfTable = Pick<Lane, 'lane' | 'database' | 'table'>;
 
@@ -41,6 +43,8 @@ export interface StoredBlock extends NewBlock {
   readonly firstSeq: number;
   /** Absent: as the block says. */
   readonly arrival?: BlockArrival | undefined;
+  /** By message number; absent: all of them are for every stream. */
+  readonly choices?: ReadonlyMap<number, StreamChoice> | undefined;
 }
 
 /** What partials were made of, so that they can be made again (`aggregate/`). */
@@ -90,6 +94,8 @@ export interface DeadLetter {
   readonly source: string;
   /** The first stream that refused it; null where none wanted it. */
   readonly stream: string | null;
+  /** All that refused it; none where none wanted it. */
+  readonly refusedBy: readonly string[];
   readonly topic: string;
   readonly payload: Uint8Array;
   /** Stable, for counting: `not_json`, `no_field`, `no_time`, `no_stream`, … */
@@ -161,6 +167,20 @@ export interface Staged {
   readonly nextSeq: number;
   /** Ledger rows in no shipment yet. */
   readonly waitingLosses: number;
+}
+
+/** What of a letter stays a letter. */
+export type StillRefused = Pick<DeadLetter, 'stream' | 'code' | 'reason' | 'refusedBy'>;
+
+export interface ReplayRequest {
+  /** `readBy` is not empty. */
+  readonly letters: readonly {
+    readonly seq: number;
+    readonly readBy: readonly string[];
+    readonly left?: StillRefused | undefined;
+  }[];
+  /** Wall clock, for the ledger. */
+  readonly nowMs: number;
 }
 
 export interface EvictRequest {
@@ -264,6 +284,12 @@ export interface EdgeLog {
 
   /** The newest dead letters, newest first. */
   deadLetters(limit: number): Promise<DeadLetter[]>;
+
+  /** The oldest dead letters with a number from `fromSeq` on, up to before `endSeq`. */
+  deadLettersFrom(fromSeq: number, endSeq: number, limit: number): Promise<DeadLetter[]>;
+
+  /** Dead letters become messages at the end of the log, for the streams that can read them. Returns the ledger's rows. */
+  replayDeadLetters(request: ReplayRequest): Promise<Loss[]>;
 
   sizes(waitingFromSeq: number): Promise<LogSizes>;
 

@@ -129,6 +129,8 @@ function lacksNothing(tables: readonly unknown[]): boolean {
 const outboxColumns = `id, lane, database, table_name AS "table", seq, file, row_count AS rowCount, bytes,
     first_log_seq AS firstLogSeq, last_log_seq AS lastLogSeq, staged_ms AS stagedMs, clock_boot AS clockBoot, recipe`;
 
+const letterColumns = `seq, source, stream, topic, payload, code, reason, arrived_ms AS arrivedMs, refused_by AS refusedBy`;
+
 /** The first message that the store may not have. */
 const keepSeqText = `min(next_seq, coalesce((SELECT min(first_log_seq) FROM outbox), next_seq),
     coalesce((SELECT min(first_seq) FROM backlog), next_seq))`;
@@ -176,8 +178,8 @@ const statementTexts = {
       ON CONFLICT (lane, database, table_name) DO UPDATE SET next_seq = excluded.next_seq`,
   // One that is there already was counted before: after a salvage, messages may be decoded a second time.
   insertDeadLetter: `
-      INSERT INTO dead_letters (seq, source, stream, topic, payload, code, reason, arrived_ms)
-      VALUES (@seq, @source, @stream, @topic, @payload, @code, @reason, @arrivedMs)
+      INSERT INTO dead_letters (seq, source, stream, topic, payload, code, reason, arrived_ms, refused_by)
+      VALUES (@seq, @source, @stream, @topic, @payload, @code, @reason, @arrivedMs, @refusedBy)
       ON CONFLICT (seq) DO NOTHING`,
   // The end is remembered too: when all blocks are gone, numbers must not start again.
   setPosition: 'UPDATE position SET next_seq = @nextSeq, end_seq = max(end_seq, @nextSeq, @endSeq)',
@@ -211,9 +213,13 @@ const statementTexts = {
   deleteBlocks:
     'DELETE FROM blocks WHERE first_seq >= @firstSeq AND first_seq < @endSeq AND first_seq + message_count <= @endSeq',
   deadLetters: 'SELECT count(*) AS count, coalesce(sum(length(payload)), 0) AS bytes FROM dead_letters',
-  readDeadLetters: `
-      SELECT seq, source, stream, topic, payload, code, reason, arrived_ms AS arrivedMs
-      FROM dead_letters ORDER BY seq DESC LIMIT ?`,
+  readDeadLetters: `SELECT ${letterColumns} FROM dead_letters ORDER BY seq DESC LIMIT ?`,
+  deadLettersFrom: `
+      SELECT ${letterColumns} FROM dead_letters WHERE seq >= @fromSeq AND seq < @endSeq ORDER BY seq LIMIT @limit`,
+  deadLetter: `SELECT ${letterColumns} FROM dead_letters WHERE seq = ?`,
+  deleteDeadLetter: 'DELETE FROM dead_letters WHERE seq = ?',
+  changeDeadLetter: `
+      UPDATE dead_letters SET stream = @stream, code = @code, reason = @reason, refused_by = @refusedBy WHERE seq = @seq`,
   oldestDeadLetters: `
       SELECT @whenMs AS whenMs, 'dead_letters_dropped' AS kind, stream, min(seq) AS firstSeq, max(seq) AS lastSeq,
         min(arrived_ms) AS firstMs, max(arrived_ms) AS lastMs, count(*) AS count,

@@ -65,4 +65,10 @@ export const migrations: readonly string[] = [
   CREATE TABLE reductions (id INTEGER PRIMARY KEY AUTOINCREMENT, table_key TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;
   ALTER TABLE position ADD COLUMN reduced_seq INTEGER NOT NULL DEFAULT 0;
   `,
+  // Dead letters can be replayed: who refused them, and who is to read which message (`stream-choices.ts`).
+  `
+  ALTER TABLE dead_letters ADD COLUMN refused_by TEXT NOT NULL DEFAULT '[]';
+  UPDATE dead_letters SET refused_by = json_array(stream) WHERE stream IS NOT NULL;
+  CREATE TABLE stream_choices (seq INTEGER PRIMARY KEY, only_for TEXT, not_for TEXT) STRICT;
+  `,
 ];

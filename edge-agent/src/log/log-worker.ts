@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { strict as assert } from 'node:assert';
 import { serveCalls } from '../worker-call.js';
 import type { BootTrust } from './boots.js';
-import type { EvictRequest, NewBlock, OutboxEntry, StageRequest } from './edge-log.js';
+import type { EvictRequest, NewBlock, OutboxEntry, ReplayRequest, StageRequest } from './edge-log.js';
 import type { Loss } from './loss.js';
 import { openLog } from './open-log.js';
 import { salvage } from './salvage.js';
@@ -42,6 +42,9 @@ serveCalls(parentPort, {
   waitingLosses: () => opened().waitingLosses(),
   losses: () => opened().losses(),
   deadLetters: (limit: number) => opened().deadLetters(limit),
+  deadLettersFrom: (fromSeq: number, endSeq: number, limit: number) =>
+    opened().deadLettersFrom(fromSeq, endSeq, limit),
+  replayDeadLetters: (request: ReplayRequest) => opened().replayDeadLetters(request),
   sizes: (waitingFromSeq: number) => opened().sizes(waitingFromSeq),
   subscribed: (session: string) => opened().subscribed(session),
   setSubscribed: (session: string, filters: readonly string[]) => opened().setSubscribed(session, filters),

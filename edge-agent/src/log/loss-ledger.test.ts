@@ -49,7 +49,7 @@ const ledgerShipment = (seq: number): StagedShipment => ({
 
 const letter = (seq: number, code = 'not_json', stream: string | null = 'environment'): DeadLetter => ({
   ...{ seq, stream, code, source: 'plant', topic: 'ab', payload: Buffer.from('{') },
-  ...{ reason: 'r', arrivedMs: 10 + seq },
+  ...{ reason: 'r', arrivedMs: 10 + seq, refusedBy: stream === null ? [] : [stream] },
 });
 
 const stage = (log: SqliteLog, nextSeq: number, deadLetters: DeadLetter[] = []) =>

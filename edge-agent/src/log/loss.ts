@@ -5,12 +5,13 @@
  *     evicted               messages that were dropped because the buffer's bound was reached
  *     dead_letter           messages that no stream could read; they are kept as dead letters for a while
  *     dead_letters_dropped  dead letters forgotten because there were too many: counted as `dead_letter` before
+ *     replayed              dead letters that became messages again, and so may become dead letters again
  *     set_aside             stored bytes that turned out to be unreadable
  *     clock_corrected       messages whose arrival time is a row's time, and was put right
  *     clock_untrusted       messages whose arrival time is a row's time, and is what a clock said that nobody trusts; one row
  *                           for each boot, stream and start of the agent: later messages of that boot are not counted
  *
- * So `evicted`, `dead_letter` and `set_aside` together are the messages that are in no table.
+ * So `evicted`, `dead_letter` and `set_aside` together, less `replayed`, are the messages that are in no table.
  */
 import type { DeadLetter } from './edge-log.js';
 
@@ -18,6 +19,7 @@ export const lossKinds = [
   'evicted',
   'dead_letter',
   'dead_letters_dropped',
+  'replayed',
   'set_aside',
   'clock_corrected',
   'clock_untrusted',
@@ -69,16 +71,24 @@ export interface LossFacts {
 /** One loss for each stream and code of these letters. */
 export function lossesOfDeadLetters(letters: readonly DeadLetter[], whenMs: number): Loss[] {
   return groupBy(letters, ({ code, stream }) => `${code} ${stream ?? ''}`).map((all) => {
-    const [first] = all;
-    const seqs = all.map(({ seq }) => seq);
-    const times = all.map(({ arrivedMs }) => arrivedMs);
-    return {
-      ...{ whenMs, kind: 'dead_letter', stream: first?.stream ?? null },
-      ...{ firstSeq: least(seqs), lastSeq: most(seqs), firstMs: least(times), lastMs: most(times) },
-      ...{ count: all.length, bytes: all.reduce((sum, letter) => sum + letterBytes(letter), 0) },
-      reason: `${first?.code ?? ''}: ${first?.reason ?? ''}`.slice(0, reasonCharsMax),
-    };
+    const reason = `${all[0]?.code ?? ''}: ${all[0]?.reason ?? ''}`.slice(0, reasonCharsMax);
+    return { ...extentOf(all), whenMs, kind: 'dead_letter', reason };
   });
+}
+
+/** `letters` are of one stream, not empty. */
+export function lossOfReplayed(letters: readonly DeadLetter[], whenMs: number): Loss {
+  return { ...extentOf(letters), whenMs, kind: 'replayed', reason: 'these dead letters are messages again' };
+}
+
+function extentOf(letters: readonly DeadLetter[]): Omit<Loss, 'whenMs' | 'kind' | 'reason'> {
+  const seqs = letters.map(({ seq }) => seq);
+  const times = letters.map(({ arrivedMs }) => arrivedMs);
+  return {
+    stream: letters[0]?.stream ?? null,
+    ...{ firstSeq: least(seqs), lastSeq: most(seqs), firstMs: least(times), lastMs: most(times) },
+    ...{ count: letters.length, bytes: letters.reduce((sum, letter) => sum + letterBytes(letter), 0) },
+  };
 }
 
 /** A reason quotes what a sensor sent: not all of it. */

@@ -11,6 +11,7 @@
  */
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { Failure } from '@varve/common/errors.js';
+import type { NewBlock } from './edge-log.js';
 
 /** The other columns of a block's row: the checksum holds them, too. */
 export interface BlockPlace {
@@ -36,6 +37,19 @@ export function packBlock(block: Uint8Array, place: BlockPlace): Uint8Array {
     if (short.length < (block.length * 2) / 3) return checked(deflated, short, place);
   }
   return checked(plain, block, place);
+}
+
+/** Rows of blocks whose messages are numbered from `firstSeq` on. */
+export function packBlocks(
+  blocks: readonly NewBlock[],
+  firstSeq: number,
+): (BlockPlace & { bytes: Uint8Array })[] {
+  let seq = firstSeq;
+  return blocks.map(({ source, messageCount, bytes }) => {
+    const place = { firstSeq: seq, messageCount, source };
+    seq += messageCount;
+    return { ...place, bytes: packBlock(bytes, place) };
+  });
 }
 
 /** Whether a checksum vouches for a packed block, once it has been unpacked. */

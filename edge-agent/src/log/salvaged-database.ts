@@ -8,6 +8,7 @@ import { asFailures, prepareOn } from './log-database.js';
 import { isWholeLoss, type Loss } from './loss.js';
 import { LossLedger } from './loss-ledger.js';
 import { Seal } from './seal.js';
+import { readNames } from './stream-choices.js';
 import { arrivalsOf, openBlock, type PackedRow } from './stored-block.js';
 
 /** Of blocks in one transaction: what the write-ahead log holds until it is written back. */
@@ -53,6 +54,7 @@ export class SalvagedDatabase {
     if (!old) return false;
     const losses = old.readTable('losses', 'id');
     const letters = old.readTable('dead_letters', 'seq');
+    const choices = old.readTable('stream_choices', 'seq');
     const totals = old.readSmall('loss_totals');
     const sequences = old.readSmall('sqlite_sequence');
     const wholeLosses = losses.rows.filter(isWholeRow);
@@ -61,7 +63,8 @@ export class SalvagedDatabase {
     this.#transact(() => {
       // In a new epoch no shipment has them any more: they go again, with the same time, and replace themselves.
       for (const row of wholeLosses) this.#insert('losses', isNewEpoch ? { ...row, outbox_id: null } : row);
-      for (const row of wholeLetters) this.#insert('dead_letters', row);
+      for (const row of wholeLetters) this.#insert('dead_letters', { ...row, refused_by: refusedByOf(row) });
+      for (const row of choices.rows.filter(isWholeChoice)) this.#insert('stream_choices', row);
       for (const row of wholeTotals) this.#insert('loss_totals', row);
       for (const { name, seq } of sequences ?? [])
         if (typeof name === 'string' && Number.isSafeInteger(seq)) this.#raiseSequence(name, seq as number);
@@ -69,6 +72,8 @@ export class SalvagedDatabase {
     return (
       losses.isWhole &&
       letters.isWhole &&
+      choices.isWhole &&
+      choices.rows.every(isWholeChoice) &&
       totals !== undefined &&
       wholeLosses.length === losses.rows.length &&
       wholeLetters.length === letters.rows.length &&
@@ -199,6 +204,21 @@ function isWholeLetter(row: Row): boolean {
     (row['stream'] === null || typeof row['stream'] === 'string') &&
     row['payload'] instanceof Uint8Array
   );
+}
+
+/** Before letters could be replayed, they named the first stream alone. */
+function refusedByOf({ refused_by, stream }: Row): string {
+  return isNames(refused_by)
+    ? String(refused_by)
+    : JSON.stringify(typeof stream === 'string' ? [stream] : []);
+}
+
+function isWholeChoice({ seq, only_for, not_for }: Row): boolean {
+  return Number.isSafeInteger(seq) && [only_for, not_for].every((names) => names === null || isNames(names));
+}
+
+function isNames(text: unknown): boolean {
+  return typeof text === 'string' && readNames(text) !== undefined;
 }
 
 function isWholeTotal(row: Row): boolean {

@@ -61,6 +61,7 @@ const letter = (seq: number): DeadLetter => ({
     seq,
     source: 'plant',
     stream: 'environment',
+    refusedBy: ['environment'],
     topic: 'a',
     payload: Buffer.from('{'),
     code: 'not_json',

@@ -3,12 +3,10 @@
  */
 import { strict as assert } from 'node:assert';
 import type Database from 'better-sqlite3';
-import { systemClock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import {
   deadLetterBytesMax,
   recentBytesMax,
-  recentMessagesMax,
   type DeadLetter,
   type EvictRequest,
   type LogRange,
@@ -16,13 +14,14 @@ import {
   type LogState,
   type NewBlock,
   type OutboxEntry,
+  type ReplayRequest,
   type Staged,
   type StageRequest,
   type StoredBlock,
 } from './edge-log.js';
 import { Gaps, type SeqRange } from './gaps.js';
 import { HighWaterFile, isBehind, markPathOf, readMark } from './high-water.js';
-import { lossOfBlock } from './block-loss.js';
+import { DamagedBlocks } from './damaged-blocks.js';
 import { DeadLetters } from './dead-letters.js';
 import {
   asFailures,
@@ -32,6 +31,7 @@ import {
   type LogStatements,
 } from './log-database.js';
 import type { LedgerRow, Loss, LossFacts } from './loss.js';
+import { LogEnd } from './log-end.js';
 import { LogPosition } from './log-position.js';
 import { KeptBlocks } from './kept-blocks.js';
 import { LogSizer } from './log-sizer.js';
@@ -39,12 +39,13 @@ import { LossLedger } from './loss-ledger.js';
 import { readBlockClock } from './block.js';
 import { AggregateRows } from './aggregate-rows.js';
 import { Boots, type BootState, type BootTrust } from './boots.js';
-import { packBlock, type BlockPlace } from './packed-block.js';
+import { LetterReplays } from './letter-replay.js';
+import { packBlocks, packBlock, type BlockPlace } from './packed-block.js';
 import { OutboxRows } from './outbox-rows.js';
 import { ReductionRows } from './reduction-rows.js';
-import { RecentBlocks, type BlockSize } from './recent-blocks.js';
 import { Seal } from './seal.js';
-import { SetAsideFolder } from './set-aside-folder.js';
+import { StreamChoices } from './stream-choices.js';
+import { SubscribedRows } from './subscribed-rows.js';
 import { tryOpenBlock, whyUnreadable, type PackedRow } from './stored-block.js';
 
 export interface SqliteLogOptions {
@@ -68,11 +69,14 @@ export class SqliteLog {
   readonly #ledger: LossLedger;
   readonly #boots: Boots;
   readonly #bounds: LogBounds;
-  readonly #recent: RecentBlocks;
+  readonly #end: LogEnd;
+  readonly #damaged: DamagedBlocks;
   readonly #letters: DeadLetters;
+  readonly #choices: StreamChoices;
   readonly #aggregates: AggregateRows;
   readonly #outbox: OutboxRows;
   readonly #reductions: ReductionRows;
+  readonly #subscribed: SubscribedRows;
   readonly #gaps: Gaps;
   readonly #position: LogPosition;
   readonly #sizer: LogSizer;
@@ -81,8 +85,6 @@ export class SqliteLog {
   readonly #mark: HighWaterFile;
   readonly #agent: string;
   #setAside: Loss[] = [];
-  #endSeq: number;
-  #appendedBytes = 0;
 
   /** @throws Failure `data_dir_in_use`, `data_dir_mismatch`, `log_corrupt`, `disk_full` */
   constructor({ path, agent, newEpoch, bounds }: SqliteLogOptions) {
@@ -95,27 +97,29 @@ export class SqliteLog {
       this.#boots = asFailures(() => new Boots(this.#db));
       this.#ledger = asFailures(() => new LossLedger(this.#db));
       this.#letters = new DeadLetters(this.#statements, this.#ledger, this.#bounds.deadLetterBytesMax);
+      this.#choices = asFailures(() => new StreamChoices(this.#db));
       this.#aggregates = new AggregateRows(this.#statements);
       this.#outbox = new OutboxRows(this.#statements);
       this.#reductions = new ReductionRows(this.#statements);
+      this.#subscribed = new SubscribedRows(this.#statements);
       this.#gaps = asFailures(() => new Gaps(prepareOn(this.#db)));
       this.#position = new LogPosition(this.#statements, this.#gaps);
       this.#sizer = new LogSizer(path, this.#statements, this.#position, this.#boots);
       this.#kept = new KeptBlocks(this.#statements, this.#position, this.#boots);
       this.#seal = asFailures(() => new Seal(prepareOn(this.#db)));
-      this.#recent = new RecentBlocks(this.#bounds.recentBytesMax);
-      this.#endSeq = asFailures(() => this.#check());
-      for (const block of asFailures(() => this.#readRecent()).reverse()) this.#recent.add(block);
+      this.#damaged = new DamagedBlocks({
+        ...{ path, statements: this.#statements, ledger: this.#ledger },
+        ...{ position: this.#position, gaps: this.#gaps },
+      });
+      this.#end = new LogEnd(this.#statements, this.#bounds.recentBytesMax);
+      this.#end.seq = asFailures(() => this.#check());
+      asFailures(() => this.#end.recall());
       this.#mark = new HighWaterFile(markPathOf(path));
       this.#writeMark();
     } catch (error) {
       this.#db.close();
       throw error;
     }
-  }
-
-  #readRecent(): BlockSize[] {
-    return this.#statements.recentBlocks.all({ count: recentMessagesMax }) as BlockSize[];
   }
 
   /** Returns the end of the log. @throws Failure `log_corrupt` */
@@ -153,7 +157,7 @@ export class SqliteLog {
       backlog: backlog.all() as LogRange[],
       aggregates: this.#aggregates.read(),
       reduction: this.#reductions.read(),
-      recentSeq: this.#recent.firstSeq ?? end_seq,
+      recentSeq: this.#end.recentSeq ?? end_seq,
       outbox: this.#outbox.all(),
       nextShipmentSeqs: lanes.all() as LogState['nextShipmentSeqs'],
       deadLetterCount: this.#letters.count,
@@ -163,23 +167,9 @@ export class SqliteLog {
 
   append(blocks: readonly NewBlock[]): number[] {
     return asFailures(() => {
-      let endSeq = this.#endSeq;
-      const rows = blocks.map(({ source, messageCount, bytes }) => {
-        const firstSeq = endSeq;
-        endSeq += messageCount;
-        const place = { firstSeq, messageCount, source };
-        return { ...place, bytes: packBlock(bytes, place) };
-      });
-      this.#db
-        .transaction(() => {
-          for (const row of rows) this.#statements.insertBlock.run(row);
-        })
-        .immediate();
-      this.#endSeq = endSeq;
-      for (const { bytes, ...row } of rows) {
-        this.#recent.add({ ...row, bytes: bytes.length });
-        this.#appendedBytes += bytes.length;
-      }
+      const rows = packBlocks(blocks, this.#endSeq);
+      this.#db.transaction(() => this.#end.insert(rows)).immediate();
+      this.#end.note(rows);
       this.#writeMark();
       return rows.map(({ firstSeq }) => firstSeq);
     });
@@ -201,7 +191,11 @@ export class SqliteLog {
           continue;
         }
         const arrival = this.#boots.arrivalOf(readBlockClock(unpacked), clockBoot);
-        const block = { ...row, bytes: unpacked, arrival };
+        const choices = this.#choices.within({
+          firstSeq: row.firstSeq,
+          endSeq: row.firstSeq + row.messageCount,
+        });
+        const block = { ...row, bytes: unpacked, arrival, ...(choices && { choices }) };
         blocks.push(block);
         bytes += block.bytes.length;
         seq = block.firstSeq + block.messageCount;
@@ -266,6 +260,7 @@ export class SqliteLog {
       this.#statements.deleteOutbox.run(outboxId);
       this.#ledger.confirm(outboxId);
       this.#kept.deleteOlder(this.#recentSeq, keepFromMs);
+      this.#choices.forget();
     });
   }
 
@@ -274,7 +269,7 @@ export class SqliteLog {
   }
 
   releaseRecent(): void {
-    this.#recent.clear();
+    this.#end.releaseRecent();
     this.#transact(() => {
       this.#position.deleteBlocks(this.#endSeq);
     });
@@ -315,24 +310,37 @@ export class SqliteLog {
     return asFailures(() => this.#letters.newest(limit));
   }
 
+  deadLettersFrom(fromSeq: number, endSeq: number, limit: number): DeadLetter[] {
+    return asFailures(() => this.#letters.within(fromSeq, endSeq, limit));
+  }
+
+  replayDeadLetters(request: ReplayRequest): Loss[] {
+    const replays = new LetterReplays(this.#statements, this.#choices);
+    const { rows, losses } = this.#transact(() => {
+      const replay = replays.take(request, this.#endSeq);
+      this.#end.insert(replay.rows);
+      this.#ledger.add(replay.losses);
+      return replay;
+    });
+    this.#end.note(rows);
+    this.#writeMark();
+    return losses;
+  }
+
   sizes(waitingFromSeq: number): LogSizes {
     return asFailures(() => {
       const sizes = this.#sizer.read(waitingFromSeq, this.#endSeq);
       const kept = this.#kept.facts(this.#recentSeq, sizes.oldestSeq, this.#endSeq);
-      return { ...sizes, ...kept, appendedBytes: this.#appendedBytes };
+      return { ...sizes, ...kept, appendedBytes: this.#end.appendedBytes };
     });
   }
 
   subscribed(session: string): string[] {
-    const read = () => this.#statements.readMeta.pluck().get(subscribedKey(session));
-    const value = asFailures(read) as string | undefined;
-    return value === undefined ? [] : (JSON.parse(value) as string[]);
+    return asFailures(() => this.#subscribed.read(session));
   }
 
   setSubscribed(session: string, filters: readonly string[]): void {
-    this.#transact(() => {
-      this.#statements.writeMeta.run(subscribedKey(session), JSON.stringify(filters));
-    });
+    this.#transact(() => this.#subscribed.write(session, filters));
   }
 
   close(): void {
@@ -340,9 +348,13 @@ export class SqliteLog {
     asFailures(() => this.#db.close());
   }
 
+  get #endSeq(): number {
+    return this.#end.seq;
+  }
+
   /** From here on blocks are kept in any case. */
   get #recentSeq(): number {
-    return this.#recent.firstSeq ?? this.#endSeq;
+    return this.#end.recentSeq ?? this.#endSeq;
   }
 
   #transact<T>(work: () => T): T {
@@ -375,38 +387,14 @@ export class SqliteLog {
     );
   }
 
-  /**
-   * Keeps the bytes of a damaged block, and in one transaction deletes it, moves the position over it, and writes the loss
-   * down: of its messages that are in no shipment. Returns where the log goes on.
-   */
+  /** Returns where the log goes on. */
   #setBlockAside(row: PackedRow, why: string): number {
-    const { firstSeq, bytes } = row;
-    const { blockBehind, block, readBlock, deleteBlock } = this.#statements;
-    // Not by its own count, which may be what is damaged.
-    const endSeq = (blockBehind.pluck().get(firstSeq) as number | null) ?? this.#endSeq;
-    const whenMs = systemClock.nowMs();
-    new SetAsideFolder(this.#path).keepBytes(`block-${firstSeq}-${whenMs}.bin`, bytes);
+    const damaged = this.#damaged.keepBytes(row, why, this.#endSeq);
     this.#transact(() => {
-      const waiting = this.#position.waitingWithin({ firstSeq, endSeq });
-      const unshipped = waiting.flatMap((range) => this.#gaps.unexplained(range));
-      const loss = lossOfBlock({
-        ...{ row, why, whenMs, unshipped },
-        before: readBlock.get({ fromSeq: firstSeq - 1 }) as PackedRow | undefined,
-        behind: block.get(endSeq) as PackedRow | undefined,
-      });
-      if (loss) {
-        this.#ledger.add([loss]);
-        this.#setAside.push(loss);
-      }
-      deleteBlock.run(firstSeq);
-      for (const range of waiting) this.#gaps.add(range);
+      const loss = this.#damaged.forget(damaged);
+      if (loss) this.#setAside.push(loss);
       this.#position.moveTo(this.#position.reached.nextSeq, this.#endSeq);
     });
-    return endSeq;
+    return damaged.endSeq;
   }
-}
-
-/** In table `meta`, one row for each session there ever was: a few. */
-function subscribedKey(session: string): string {
-  return `subscribed ${session}`;
 }

@@ -119,6 +119,9 @@ function callerLog(thread: WorkerCaller, opened: LogState, { onSetAside }: Damag
     waitingLosses: () => thread.call('waitingLosses', []) as Promise<LedgerRow[]>,
     losses: () => thread.call('losses', []) as Promise<LossFacts>,
     deadLetters: (limit) => thread.call('deadLetters', [limit]) as Promise<DeadLetter[]>,
+    deadLettersFrom: (fromSeq, endSeq, limit) =>
+      thread.call('deadLettersFrom', [fromSeq, endSeq, limit]) as Promise<DeadLetter[]>,
+    replayDeadLetters: (request) => thread.call('replayDeadLetters', [request]) as Promise<Loss[]>,
     sizes: (waitingFromSeq) => thread.call('sizes', [waitingFromSeq]) as Promise<LogSizes>,
     subscribed: (session) => thread.call('subscribed', [session]) as Promise<string[]>,
     setSubscribed: (session, filters) => thread.call('setSubscribed', [session, filters]) as Promise<void>,

@@ -39,6 +39,8 @@ export function watchDamage(log: EdgeLog): WatchedLog {
       waitingLosses: () => watch(log.waitingLosses()),
       losses: () => watch(log.losses()),
       deadLetters: (limit) => watch(log.deadLetters(limit)),
+      deadLettersFrom: (fromSeq, endSeq, limit) => watch(log.deadLettersFrom(fromSeq, endSeq, limit)),
+      replayDeadLetters: (request) => watch(log.replayDeadLetters(request)),
       sizes: (waitingFromSeq) => watch(log.sizes(waitingFromSeq)),
       subscribed: (session) => watch(log.subscribed(session)),
       setSubscribed: (session, filters) => watch(log.setSubscribed(session, filters)),

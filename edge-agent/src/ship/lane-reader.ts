@@ -66,7 +66,7 @@ export class LaneReader {
   }
 
   #takeBlock(
-    { firstSeq, source, bytes, arrival }: StoredBlock,
+    { firstSeq, source, bytes, arrival, choices }: StoredBlock,
     router: Router,
     monotonicMs: number,
     endSeq: number,
@@ -77,7 +77,8 @@ export class LaneReader {
       if (seq >= this.#nextSeq && seq < endSeq) {
         if (window.lastSeq < window.firstSeq) this.#arrivedMs = arrivedMs;
         // Member by member: a spread costs as much as decoding the message.
-        window.take({ topic, payload, arrivedMs, packetId, seq, source }, router, arrival);
+        const streams = choices?.get(seq);
+        window.take({ topic, payload, arrivedMs, packetId, seq, source, streams }, router, arrival);
       }
       seq++;
     }

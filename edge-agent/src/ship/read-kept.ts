@@ -27,11 +27,11 @@ export async function* readKept({ log, router, fromMs, belowMs }: KeptRequest): 
     const [first] = blocks;
     if (!first) return;
     const window = new Window(0, first.firstSeq);
-    for (const { firstSeq, messageCount, source, bytes, arrival } of blocks) {
+    for (const { firstSeq, messageCount, source, bytes, arrival, choices } of blocks) {
       let seq = firstSeq;
       for (const message of readBlock(bytes, arrival?.shiftMs)) {
         if (message.arrivedMs >= fromMs && message.arrivedMs < belowMs)
-          window.take({ ...message, seq, source }, router);
+          window.take({ ...message, seq, source, streams: choices?.get(seq) }, router);
         seq++;
       }
       nextSeq = firstSeq + messageCount;

@@ -21,7 +21,10 @@ export async function readWindow(
     for (const block of blocks) {
       let seq = block.firstSeq;
       for (const message of readBlock(block.bytes, block.arrival?.shiftMs)) {
-        if (seq >= nextSeq && seq < endSeq) window.take({ ...message, seq, source: block.source }, router);
+        if (seq >= nextSeq && seq < endSeq) {
+          const streams = block.choices?.get(seq);
+          window.take({ ...message, seq, source: block.source, streams }, router);
+        }
         seq++;
       }
       nextSeq = Math.max(nextSeq, seq);

@@ -68,6 +68,8 @@ async function stageOne(context: TestContext, reduce?: ReduceConfig) {
     | 'releaseKept'
     | 'losses'
     | 'deadLetters'
+    | 'deadLettersFrom'
+    | 'replayDeadLetters'
     | 'beginBoot'
     | 'trustBoot'
     | 'subscribed'
@@ -148,6 +150,7 @@ test('a shipment of the loss ledger is made again from the ledger', async (conte
     seq: 1,
     source: 'plant',
     stream: null,
+    refusedBy: [],
     topic: 't',
     payload: Buffer.from('x'),
     arrivedMs: 1,

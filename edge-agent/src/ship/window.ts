@@ -8,7 +8,7 @@ import type { BlockArrival } from '../log/boots.js';
 import type { DeadLetter } from '../log/edge-log.js';
 import type { LoggedMessage } from '../message.js';
 import type { OpenBatches } from '../decode/append-rows.js';
-import type { Router } from '../decode/router.js';
+import { summarise, type Router } from '../decode/router.js';
 import { ArrivalNotes, isNoteworthy } from './arrival-notes.js';
 
 export interface ClosingPolicy {
@@ -73,10 +73,10 @@ export class Window {
           this.arrivalNotes.add(stream, arrival, message);
     const [first] = refusals;
     if (!first) return;
-    const { stream, code } = first;
-    const reason = refusals.map((refusal) => refusal.reason).join('; ');
+    const { seq, source, topic, arrivedMs } = message;
     // The payload is a view of a whole block: a copy lets go of the rest.
-    this.deadLetters.push({ ...message, payload: message.payload.slice(), stream, code, reason });
+    const payload = message.payload.slice();
+    this.deadLetters.push({ seq, source, topic, payload, arrivedMs, ...summarise(first, refusals) });
   }
 
   /** How long it may stay open, in ms; 0 when it is due. */

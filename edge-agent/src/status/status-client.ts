@@ -1,6 +1,7 @@
 /** What `varve-edge status` and `varve-edge tail --dead` print: questions to the running agent, answers for people. */
 import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
+import type { ReplayReport } from '../replay/replay-letters.js';
 import type { EdgeStatus } from './status.js';
 
 interface ShownDeadLetter {
@@ -30,11 +31,31 @@ export async function printDeadLetters(
   return letters.map(describeDeadLetter).join('');
 }
 
-export async function askAgent(address: ListenAddress, path: string): Promise<unknown> {
+/** Of reading; a replay may take longer. */
+const askedMsMax = 10_000;
+const replayedMsMax = 600_000;
+
+export async function printReplay(
+  address: ListenAddress,
+  question: { readonly stream: string | undefined; readonly isDryRun: boolean },
+  asJson: boolean,
+): Promise<string> {
+  const body = JSON.stringify({ stream: question.stream, dry_run: question.isDryRun });
+  const headers = { 'content-type': 'application/json' };
+  const signal = AbortSignal.timeout(replayedMsMax);
+  const report = await askAgent(address, '/dead-letters/replay', { method: 'POST', body, headers, signal });
+  return asJson ? `${JSON.stringify(report)}\n` : describeReplay(report as ReplayReport);
+}
+
+export async function askAgent(
+  address: ListenAddress,
+  path: string,
+  request: RequestInit = { signal: AbortSignal.timeout(askedMsMax) },
+): Promise<unknown> {
   const url = `http://${formatListenAddress(address)}${path}`;
   let response: Response;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+    response = await fetch(url, request);
   } catch (cause) {
     throw new Failure('server_unreachable', `no agent answers on ${url}: ${messageOf(cause)}`, {
       cause,
@@ -107,6 +128,23 @@ function describeLosses({ total, last }: EdgeStatus['losses']): string {
   if (last === null) return 'none';
   const kinds = Object.entries(total).map(([kind, { messages }]) => `${kind} ${messages}`);
   return `${kinds.join(', ')} messages; last ${last.when}: ${last.kind}, ${last.reason}`;
+}
+
+function describeReplay({ dry_run, letters, replayed, read_by, still_refused }: ReplayReport): string {
+  if (letters === 0) return 'no dead letters: there is nothing to replay\n';
+  const streams = Object.entries(read_by).map(
+    ([name, { messages, rows }]) => `    ${name}: ${messages} messages, ${rows} rows\n`,
+  );
+  const refused = still_refused.map(
+    ({ stream, code, messages, reason }) =>
+      `    ${messages} by ${stream ?? 'all streams'}, ${code}: ${reason}\n`,
+  );
+  return [
+    `${replayed} of ${letters} dead letters ${dry_run ? 'would become messages again' : 'are messages again'}\n`,
+    ...streams,
+    ...(refused.length === 0 ? [] : ['still refused, and kept as dead letters:\n', ...refused]),
+    ...(dry_run ? ['nothing has changed: run it without --dry-run\n'] : []),
+  ].join('');
 }
 
 function describeDeadLetter(letter: ShownDeadLetter): string {

@@ -1,6 +1,6 @@
 /**
- * The agent's HTTP server: `/status`, `/dead-letters`, `/metrics`, `/healthz`, `/tail`. Read only; loopback unless told otherwise,
- * and `/tail`, which hands out what sensors send, in any case.
+ * The agent's HTTP server: `/status`, `/dead-letters`, `/metrics`, `/healthz`, `/tail`. Loopback unless told otherwise, and in any
+ * case for `/tail`, which hands out what sensors send, and for `POST /dead-letters/replay`, the one thing that is not read only.
  */
 import { isIP } from 'node:net';
 import { Failure } from '@varve/common/errors.js';
@@ -8,6 +8,7 @@ import { createHttpServer, type FastifyInstance, type FastifyRequest } from '@va
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { DeadLetter, EdgeLog } from '../log/edge-log.js';
+import type { LetterReplayer, ReplayQuestion } from '../replay/replay-letters.js';
 import type { LiveTail } from './live-tail.js';
 import { readStatus, type StatusSources } from './status.js';
 
@@ -20,6 +21,7 @@ export interface StatusServerOptions {
   readonly log: Pick<EdgeLog, 'deadLetters'>;
   readonly status: StatusSources;
   readonly tail: Pick<LiveTail, 'watch' | 'close'>;
+  readonly replayer: Pick<LetterReplayer, 'replay'>;
 }
 
 export function createStatusServer({
@@ -28,6 +30,7 @@ export function createStatusServer({
   log,
   status,
   tail,
+  replayer,
 }: StatusServerOptions): FastifyInstance {
   const server = createHttpServer({ log: logger, registry, bodyBytesMax: 1_024 });
   server.get('/status', () => readStatus(status));
@@ -39,8 +42,15 @@ export function createStatusServer({
     const { stream } = request.query as { stream?: unknown };
     return reply.type('application/jsonl').send(tail.watch(typeof stream === 'string' ? stream : undefined));
   });
+  const closing = new AbortController();
+  server.post('/dead-letters/replay', async (request) => {
+    requireLocal(request);
+    requireProgram(request);
+    return await replayer.replay(readQuestion(request.body), closing.signal);
+  });
   // Before the server waits for its connections to end.
   server.addHook('preClose', (done) => {
+    closing.abort();
     tail.close();
     done();
   });
@@ -58,6 +68,17 @@ function readLimit(query: unknown): number {
   if (count >= 1 && count <= lettersMax && Object.keys(others).length === 0) return count;
   throw new Failure('bad_param', `the only parameter is limit, a whole number from 1 to ${lettersMax}`, {
     hint: `GET /dead-letters?limit=${lettersDefault}`,
+  });
+}
+
+/** @throws Failure `bad_param` */
+function readQuestion(body: unknown): ReplayQuestion {
+  const { stream, dry_run = false, ...others } = (body ?? {}) as Readonly<Record<string, unknown>>;
+  const isStream = stream === undefined || typeof stream === 'string';
+  if (isStream && typeof dry_run === 'boolean' && Object.keys(others).length === 0)
+    return { stream, isDryRun: dry_run };
+  throw new Failure('bad_param', 'what may be said is stream, a name, and dry_run, true or false', {
+    hint: '{"stream": "environment", "dry_run": true}',
   });
 }
 
@@ -84,7 +105,22 @@ function requireLocal({ socket, hostname }: FastifyRequest): void {
   const isLoopback = address === '::1' || /^(::ffff:)?127\./.test(address);
   const host = hostname.replace(/^\[|\]$/g, '');
   if (isLoopback && (host === 'localhost' || isIP(host) !== 0)) return;
-  throw new Failure('not_local', 'what sensors send is shown on the gateway itself only', {
+  throw new Failure('not_local', 'what sensors send is shown, and replayed, on the gateway itself only', {
     hint: 'run "varve-edge tail" there, by ssh',
   });
+}
+
+/**
+ * Not by a page in somebody's browser: those send where they come from, and JSON only after they were allowed to.
+ * @throws Failure `not_local`, `bad_param`
+ */
+function requireProgram({ headers }: FastifyRequest): void {
+  if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined)
+    throw new Failure('not_local', 'a web page may not do this', {
+      hint: 'run "varve-edge tail --replay-dead" on the gateway',
+    });
+  if (!/^application\/json\b/.test(headers['content-type'] ?? ''))
+    throw new Failure('bad_param', 'the question must be JSON', {
+      hint: 'send content-type: application/json, and {} for everything',
+    });
 }
