@@ -26,11 +26,13 @@ import { openSeriesRegister } from '@varve/tsdb/latest/open-series-register.js';
 import { temporaryFolder } from '../installation.js';
 import type { Owner } from '../processes.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
-import { createWalks, valuesPerRow } from './random-walks.js';
+import { createWalks, devices, everySeconds, firstDayMs, valuesPerRow } from './random-walks.js';
 import { verdict, type Cell, type Report } from './report.js';
 
-const throughput = { shipments: 40, rows: 50_000, target: 1e6 };
-const fleet = { agents: 1_000, rows: 10, rounds: 3, everySeconds: 10 };
+const throughput = { shipments: 20, rows: 50_000, target: 1e6 };
+/** So long that all devices together make a shipment's rows. */
+const shipmentMs = (throughput.rows / devices) * everySeconds * 1_000;
+const fleet = { agents: 1_000, rows: 10, rounds: 2, everySeconds: 10 };
 
 interface Lake {
   readonly store: Store;
@@ -120,15 +122,15 @@ async function measureRate(owner: Owner, note: BenchOptions['note']) {
   const lake = await openLake(owner);
   const rows = throughput.shipments * throughput.rows;
   const results: { what: string; valuesPerSecond: number; seconds: number }[] = [];
-  await lake.duckDb.withSession((session) => createWalks(session, Math.ceil(rows / (200 * 8_640))));
+  await lake.duckDb.withSession((session) => createWalks(session, 1));
   for (const decimals of [undefined, 2]) {
     const what = decimals === undefined ? 'doubles' : 'with a declared resolution';
     note(`lake-ingest: ${what}`);
     const table = decimals === undefined ? 'plain' : 'exact';
     await lake.duckDb.withSession(async (session) => {
-      await session.run('CREATE TEMP TABLE ordered AS SELECT * FROM walk ORDER BY time, device');
       for (let seq = 1; seq <= throughput.shipments; seq++) {
-        const relation = `(SELECT * FROM ordered LIMIT ${throughput.rows} OFFSET ${(seq - 1) * throughput.rows})`;
+        const relation = `(SELECT * FROM walk WHERE epoch_ms(time) >= ${firstDayMs + (seq - 1) * shipmentMs}
+          AND epoch_ms(time) < ${firstDayMs + seq * shipmentMs})`;
         await ship(lake, session, {
           relation,
           rows: throughput.rows,
@@ -138,6 +140,7 @@ async function measureRate(owner: Owner, note: BenchOptions['note']) {
       }
     });
     const seconds = await drain(lake.ingester);
+    note(`lake-ingest: ${what}, ${((rows * valuesPerRow) / seconds / 1e6).toFixed(2)} M values/s`);
     results.push({ what, seconds, valuesPerSecond: (rows * valuesPerRow) / seconds });
   }
   return results;
@@ -167,6 +170,7 @@ async function measureFleet(owner: Owner, note: BenchOptions['note']) {
     });
     const before = await requestCounts(lake.registry);
     secondsByRound.push(await drain(lake.ingester));
+    note(`lake-ingest: ${secondsByRound.at(-1)?.toFixed(1) ?? ''} s`);
     const after = await requestCounts(lake.registry);
     requests = new Map(
       [...after].map(([operation, count]) => [operation, count - (before.get(operation) ?? 0)]),

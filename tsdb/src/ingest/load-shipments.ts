@@ -5,7 +5,8 @@
  *    anything in it decides what a new table's rows are.
  * 2. All rows are read once. Each gets `@order`: the shipment's place in the commit, then the row's place in the file; of
  *    two rows with one (tags, time) the one with the higher order was written later. Names of columns never begin with @.
- * 3. Whatever goes wrong while a file is read is the file's fault and rejects it, unless it is this machine's. An INSERT
+ * 3. All of that is tried for all shipments together first (`load-together.ts`).
+ * 4. Whatever goes wrong while a file is read is the file's fault and rejects it, unless it is this machine's. An INSERT
  *    is one transaction, so that a file that breaks off half way leaves nothing behind.
  */
 import { timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
@@ -23,18 +24,22 @@ import {
   type ShipmentTimes,
 } from './check-shipment.js';
 import type { IngestLimits } from './ingest-limits.js';
+import { loadTogether } from './load-together.js';
 import type { InboxObject } from './list-inbox.js';
 import { readPartialFaults } from './read-partials.js';
 import type { StagedShipment } from './staging.js';
 
 export const orderColumn = quoteName('@order');
 /** More than a shipment may have rows, so that orders of two shipments never meet. */
-const rowsPerShipmentMax = 2 ** 32;
+export const rowsPerShipmentMax = 2 ** 32;
 
 /** The shipment's place in the commit, from a row's `@order`. */
 export function placeOf(order: string): string {
   return `(${order} - 1) // ${rowsPerShipmentMax}`;
 }
+
+/** Fewer are not worth the look. */
+const togetherMin = 4;
 
 /** A temporary table with `@order`, `time` and the shipments' own columns. */
 export interface RawTable {
@@ -66,6 +71,8 @@ export async function loadShipments(
   shipments: readonly StagedShipment[],
   limits: ShipmentLimits,
 ): Promise<LoadedShipments> {
+  const together = await tryTogether(session, tableKind, shipments, limits);
+  if (together) return together;
   const objects: InboxObject[] = [];
   const rejections: Rejection[] = [];
   const rawTables = new Map<string, RawTable>();
@@ -84,6 +91,28 @@ export async function loadShipments(
     }
   }
   return { kind, objects, rejections, rawTables: [...rawTables.values()], rowCount };
+}
+
+/** Undefined where they are to be looked at one by one. A table's first shipments are, since the first one decides. */
+async function tryTogether(
+  session: Session,
+  kind: RowKind,
+  shipments: readonly StagedShipment[],
+  limits: ShipmentLimits,
+): Promise<LoadedShipments | undefined> {
+  if (kind !== 'rows' || shipments.length < togetherMin) return undefined;
+  try {
+    const loaded = await loadTogether(session, shipments, ({ object }, content) => {
+      requireAtMost('bytes', object.bytes, limits.shipmentBytesMax);
+      requireAtMost('rows', content.rowCount, limits.shipmentRowsMax);
+      requireKind(kind, kindOf(content.aggregate, content.columns, content.rowCount));
+    });
+    return loaded && { ...loaded, kind, objects: shipments.map(({ object }) => object), rejections: [] };
+  } catch (error) {
+    // Which one is broken is seen when they come one by one.
+    toRejection(error);
+    return undefined;
+  }
 }
 
 async function readContent(
@@ -122,7 +151,7 @@ async function readFooter(session: Session, path: string): Promise<ShipmentFoote
   };
 }
 
-function toParquetColumn(row: Row): ParquetColumn {
+export function toParquetColumn(row: Row): ParquetColumn {
   const text = (name: string) => (typeof row[name] === 'string' ? row[name] : undefined);
   return {
     name: text('name') ?? '',
@@ -132,21 +161,27 @@ function toParquetColumn(row: Row): ParquetColumn {
   };
 }
 
+const time = quoteName(timeColumnName);
+export const timesSql = `
+  count(*) AS rows,
+  count(${time}) AS not_null,
+  count(epoch_us(${time})) AS finite,
+  min(epoch_us(${time})) AS min_us,
+  max(epoch_us(${time})) AS max_us`;
+
 async function readTimes(session: Session, path: string): Promise<ShipmentTimes> {
-  const time = quoteName(timeColumnName);
   const [row = {}] = await session.rows(`
-    SELECT
-      count(*) AS rows,
-      count(${time}) AS not_null,
-      count(epoch_us(${time})) AS finite,
-      min(epoch_us(${time})) AS min_us,
-      max(epoch_us(${time})) AS max_us
-    FROM read_parquet(${quotePath(path)}, hive_partitioning = false)`);
+    SELECT ${timesSql} FROM read_parquet(${quotePath(path)}, hive_partitioning = false)`);
+  return toTimes(row);
+}
+
+/** Of no row at all: a file without rows. */
+export function toTimes(row: Row): ShipmentTimes {
   const bigint = (name: string) => (typeof row[name] === 'bigint' ? row[name] : undefined);
   return {
-    rowCount: Number(row['rows']),
-    notNullCount: Number(row['not_null']),
-    finiteCount: Number(row['finite']),
+    rowCount: Number(row['rows'] ?? 0),
+    notNullCount: Number(row['not_null'] ?? 0),
+    finiteCount: Number(row['finite'] ?? 0),
     minUs: bigint('min_us'),
     maxUs: bigint('max_us'),
   };
@@ -169,7 +204,7 @@ async function load(
   await session.run(insertSql(rawTable, path, place));
 }
 
-function createSql({ name, columns }: RawTable): string {
+export function createSql({ name, columns }: RawTable): string {
   const values = valueColumns(columns).map((column) => `${quoteName(column.name)} ${sqlType(column.type)}`);
   const all = [`${orderColumn} BIGINT`, `${quoteName(timeColumnName)} ${timeSqlType}`, ...values];
   return `CREATE TEMP TABLE ${quoteName(name)} (${all.join(', ')})`;
