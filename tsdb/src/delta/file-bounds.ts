@@ -82,18 +82,21 @@ export function packBounds(
   isOurs: boolean,
 ): FileBounds | undefined {
   if (minValues === undefined && maxValues === undefined && nullCount === undefined) return undefined;
-  const tags = layout.tags.flatMap((name) => [
-    shareText(memberOf(minValues, name)),
-    shareText(memberOf(maxValues, name)),
-    toCount(memberOf(nullCount, name)),
-  ]);
-  const numbers = layout.numbers.flatMap((name) => {
-    if (!isOurs && layout.doubles.has(name)) return [-Infinity, Infinity];
-    return [
-      widen(memberOf(minValues, name), -1) ?? -Infinity,
-      widen(memberOf(maxValues, name), 1) ?? Infinity,
-    ];
-  });
+  const tags: (string | number | undefined)[] = [];
+  for (const name of layout.tags)
+    tags.push(
+      shareText(memberOf(minValues, name)),
+      shareText(memberOf(maxValues, name)),
+      toCount(memberOf(nullCount, name)),
+    );
+  const numbers: number[] = [];
+  for (const name of layout.numbers)
+    if (!isOurs && layout.doubles.has(name)) numbers.push(-Infinity, Infinity);
+    else
+      numbers.push(
+        widen(memberOf(minValues, name), -1) ?? -Infinity,
+        widen(memberOf(maxValues, name), 1) ?? Infinity,
+      );
   return { layout, tags, numbers };
 }
 

@@ -151,7 +151,7 @@ export function narrowByTags(
  * whole day and the number of rows is NaN, which no comparison takes for an empty file.
  */
 export function extentOf({ numRecords, minValues, maxValues }: RawStatistics, day: string): FileExtent {
-  const dayStartUs = Date.parse(`${day}T00:00:00Z`) * 1_000;
+  const dayStartUs = startOfDayUs(day);
   const dayEndUs = dayStartUs + dayUs - 1;
   const minUs = parseTimeUs(memberOf(minValues, timeColumnName)) ?? dayStartUs;
   // Writers differ in whether the last digits are cut off, so the whole millisecond counts.
@@ -161,6 +161,14 @@ export function extentOf({ numRecords, minValues, maxValues }: RawStatistics, da
     minTimeUs: Math.max(minUs, dayStartUs),
     maxTimeUs: Math.min(maxUs, dayEndUs),
   };
+}
+
+/** Files come day by day. */
+let lastDay = { day: '', startUs: 0 };
+
+function startOfDayUs(day: string): number {
+  if (lastDay.day !== day) lastDay = { day, startUs: Date.parse(`${day}T00:00:00Z`) * 1_000 };
+  return lastDay.startUs;
 }
 
 /** Of text that is no JSON object, nothing: statistics are a hint. By hand, for a million files. */
@@ -173,17 +181,21 @@ export function parseStatistics(stats: string | null | undefined): RawStatistics
   }
 }
 
-/** Of an object its own member, else undefined. */
+/** What an object inherits is neither text nor number, which are all that is asked for. */
 export function memberOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name]
-    : undefined;
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
 /** Down to the millisecond. Text without a zone is UTC, whatever zone this process is in. */
 function parseTimeUs(value: unknown): number | undefined {
   if (typeof value !== 'string') return undefined;
+  // As we write them.
+  if (value.length === 24 && value.endsWith('Z')) return parseMs(value);
   const hasZone = /(?:Z|[+-]\d\d:?\d\d)$/.test(value);
-  const ms = Date.parse(hasZone ? value : `${value}Z`);
+  return parseMs(hasZone ? value : `${value}Z`);
+}
+
+function parseMs(text: string): number | undefined {
+  const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms * 1_000;
 }
