@@ -37,6 +37,8 @@ export interface PlantedS3Server {
   readonly headers: IncomingHttpHeaders[];
   readonly objects: Map<string, Buffer>;
   readonly uploads: PlantedUploads;
+  /** Requests that were met with silence. */
+  readonly silences: number;
   close(): void;
 }
 
@@ -46,6 +48,7 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
   const headers: IncomingHttpHeaders[] = [];
   const objects = new Map<string, Buffer>();
   const uploads = new PlantedUploads(objects);
+  let silences = 0;
   const server = createServer((request, response) => {
     const note = () => {
       const method = request.method ?? '';
@@ -61,7 +64,9 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
     void readBody(request).then(
       (body) => {
         note();
-        answer(answers.shift() ?? 'sound', { request, response, body, objects, uploads });
+        const planted = answers.shift() ?? 'sound';
+        if (planted === 'silence') silences++;
+        else answer(planted, { request, response, body, objects, uploads });
       },
       () => undefined,
     ); // The client went away in the middle of its request: it never took effect.
@@ -72,7 +77,12 @@ export async function startPlantedS3Server(): Promise<PlantedS3Server> {
     server.close();
     server.closeAllConnections();
   };
-  return { endpoint, answers, requests, headers, objects, uploads, close };
+  return {
+    ...{ endpoint, answers, requests, headers, objects, uploads, close },
+    get silences() {
+      return silences;
+    },
+  };
 }
 
 interface Exchange {
