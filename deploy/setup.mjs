@@ -1,6 +1,6 @@
 /**
  * The command behind `npm start`, `npm test`, `npm run bench` and `npm run torture`:
- * `node deploy/setup.mjs start|test|bench|torture [arguments]`.
+ * `node deploy/setup.mjs start|test|bench|torture|crash [arguments]`.
  *
  * Plain JavaScript with Node's own modules only, because it runs before anything is installed. The rest of it is loaded
  * after the check of the version, so that an old Node answers with a sentence and not with a syntax error.

@@ -32,6 +32,7 @@ const tasks = {
   bench: { workspaces: undefined, projects: ['.'], program: 'test/dist/bench/bench.js' },
   'test:readers': { workspaces: undefined, projects: ['.'], program: 'test/dist/readers/readers.js' },
   torture: { workspaces: undefined, projects: ['.'], program: 'test/dist/torture/torture.js' },
+  crash: { workspaces: undefined, projects: ['.'], program: 'test/dist/crash/crash.js' },
   prepare: { workspaces: undefined, projects: ['.'], program: undefined },
 };
 

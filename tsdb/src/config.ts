@@ -26,6 +26,8 @@ export interface TsdbConfig {
   readonly dataDir: string;
   readonly listen: ListenAddress;
   readonly ingest: { readonly everyMs: number };
+  /** How often is looked for files to compact. */
+  readonly compact: { readonly everyMs: number };
   /** Of several tsdb on one store one at a time takes shipments in; without it all of them do, safely and in vain. */
   readonly lease: boolean;
   readonly cache: {
@@ -74,6 +76,9 @@ const tsdbSchema = z
     ingest: z
       .strictObject({ every: durationMs({ minMs: 100, maxMs: 3_600_000 }).prefault('2s') })
       .prefault({}),
+    compact: z
+      .strictObject({ every: durationMs({ minMs: 100, maxMs: 86_400_000 }).prefault('10s') })
+      .prefault({}),
     lease: z.boolean({ error: 'write true or false' }).default(true),
     cache: z
       .strictObject({
@@ -88,6 +93,7 @@ const tsdbSchema = z
     dataDir: raw.data_dir,
     listen: raw.listen,
     ingest: { everyMs: raw.ingest.every },
+    compact: { everyMs: raw.compact.every },
     lease: raw.lease,
     cache: { diskBytes: raw.cache.disk, memoryBytes: raw.cache.memory },
     tables: new Map(Object.entries(raw.tables).map(([name, policy]) => [name, { retainMs: policy.retain }])),

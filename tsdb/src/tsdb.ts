@@ -81,7 +81,8 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
   const logKeeper = new LogKeeper({ ...common, store, catalog });
   const jobs = new JobBook(clock);
   const retainMsOf = retentionOf(config);
-  const upkeep = await Upkeep.open({ ...common, store, catalog, dataFiles, dataDir, jobs, retainMsOf });
+  const rules = { retainMsOf, compactEveryMs: config.compact.everyMs };
+  const upkeep = await Upkeep.open({ ...common, store, catalog, dataFiles, dataDir, jobs, ...rules });
   const parts = {
     lease: () => lease.status(),
     ingest: () => ingester.status(),

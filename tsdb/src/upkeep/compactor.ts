@@ -36,7 +36,7 @@ import { areLive, dropFiles, replaceFiles, requireSameRows, uploadFile } from '.
 import type { UpkeepContext } from './upkeep-context.js';
 import { writeSorted } from './write-sorted.js';
 
-const everyMs = 10_000;
+const defaultEveryMs = 10_000;
 const restShare = 0.25;
 const restMsMax = 5_000;
 
@@ -44,24 +44,25 @@ export interface CompactorOptions {
   readonly jobs: JobBook;
   readonly registry: Registry;
   readonly policy?: CompactionPolicy;
+  readonly compactEveryMs?: number;
 }
 
 export class Compactor {
   readonly #context: UpkeepContext;
   readonly #jobs: JobBook;
   readonly #policy: CompactionPolicy;
+  readonly #everyMs: number;
   readonly #filesCompacted: Counter;
   readonly #rowsCompacted: Counter;
   /** Of the sort under way: what is merged meanwhile must not take them from it. */
   #sorting: ReadonlySet<DataFile> = new Set();
 
-  constructor(
-    context: UpkeepContext,
-    { jobs, registry, policy = defaultCompactionPolicy }: CompactorOptions,
-  ) {
+  constructor(context: UpkeepContext, options: CompactorOptions) {
+    const { jobs, registry, policy = defaultCompactionPolicy, compactEveryMs = defaultEveryMs } = options;
     this.#context = context;
     this.#jobs = jobs;
     this.#policy = policy;
+    this.#everyMs = compactEveryMs;
     const registers = [registry];
     this.#filesCompacted = new Counter({
       name: 'varve_tsdb_compacted_files_total',
@@ -78,7 +79,7 @@ export class Compactor {
   /** Rounds until `signal` aborts; the file under way is finished first. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#context.clock.sleep(everyMs, signal);
+      await this.#context.clock.sleep(this.#everyMs, signal);
       await this.runOnce(signal);
     }
   }

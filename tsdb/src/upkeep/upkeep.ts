@@ -40,6 +40,7 @@ export interface UpkeepOptions {
   /** Undefined: for ever. */
   readonly retainMsOf: (name: TableName) => number | undefined;
   readonly policy?: CompactionPolicy;
+  readonly compactEveryMs?: number;
   readonly memoryBytesMax?: number;
 }
 
