@@ -263,6 +263,34 @@ test('queries at different versions do not disturb each other', async () => {
   assert.deepEqual(await rowsOf('select sum(v) from changing'), [[9000]]);
 });
 
+test('answers as of an earlier version', async () => {
+  const file = (value: number) =>
+    `select timestamptz '2026-01-01 00:00:00Z' as time, ${value} as v, date '2026-01-01' as day`;
+  await fixture.put({ table: 'past', version: 4, fields: { v: 'long' }, files: [file(1)] });
+  await fixture.put({ table: 'past', version: 5, fields: { v: 'long' }, files: [file(1), file(2)] });
+  const sql = 'select sum(v)::int from past';
+  assert.deepEqual(await rowsOf({ sql, asOf: { version: 4 } }), [[1]]);
+  assert.deepEqual(await rowsOf(sql), [[3]]);
+  await rejects({ sql, asOf: { version: 3 } }, 'version_not_found');
+  await rejects({ sql: 'select 1 from past, environment', asOf: { version: 4 } }, 'bad_param');
+  const { answerTag } = await fixture.engine.plan({ sql, asOf: { version: 4 } });
+  assert.notEqual(answerTag, (await fixture.engine.plan({ sql })).answerTag);
+});
+
+test('quick queries are answered while slow ones have all places of theirs', async () => {
+  const client = new AbortController();
+  // Whoever takes all rows is slow; DuckDB gives the first ones only when it has looked at all.
+  const slow = { sql: 'select max(i) from range(1000000000000) r(i)', rowsMax: Number.POSITIVE_INFINITY };
+  const running = Array.from({ length: 10 }, () => fixture.engine.query(slow, client.signal).catch(String));
+  while (fixture.engine.status.running < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (let round = 0; round < 20; round++)
+    assert.deepEqual(await rowsOf('select count(*) from environment'), [[200]]);
+  assert.equal(fixture.engine.status.running, 3);
+  assert.equal(fixture.engine.status.waiting, 7);
+  client.abort();
+  await Promise.all(running);
+});
+
 test('names the object that is missing, and other tables go on', async () => {
   const { files } = await fixture.put({
     table: 'lost',

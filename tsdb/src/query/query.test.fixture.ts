@@ -9,7 +9,13 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
 import type { FieldType } from '@varve/common/contract/columns.js';
-import { dataFileKey, dataFilePath, defaultDatabase } from '@varve/common/contract/object-keys.js';
+import {
+  dataFileKey,
+  dataFilePath,
+  defaultDatabase,
+  type TableName,
+} from '@varve/common/contract/object-keys.js';
+import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { Registry } from '@varve/common/metrics.js';
 import { FolderStore } from '@varve/common/store/folder-store.js';
@@ -34,6 +40,7 @@ export class QueryFixture implements TableCatalog {
   readonly store: FolderStore;
   readonly registry = new Registry();
   readonly #snapshots = new Map<string, Snapshot>();
+  readonly #past: Snapshot[] = [];
   #engine: QueryEngine | undefined;
 
   private constructor(folder: string, store: FolderStore) {
@@ -83,6 +90,15 @@ export class QueryFixture implements TableCatalog {
     return [...this.#snapshots.values()];
   }
 
+  snapshotAt(name: TableName, at: { version: number } | { timeMs: number }): Promise<Snapshot> {
+    const found = this.#past.find(
+      (past) => past.name.table === name.table && 'version' in at && past.version === at.version,
+    );
+    return found
+      ? Promise.resolve(found)
+      : Promise.reject(new Failure('version_not_found', 'there is no such version'));
+  }
+
   async refresh(): Promise<void> {
     // Tests put tables in by hand.
   }
@@ -111,6 +127,7 @@ export class QueryFixture implements TableCatalog {
       transactions: new Map(),
     };
     this.#snapshots.set(`${name.database}.${name.table}`, snapshot);
+    this.#past.push(snapshot);
     return snapshot;
   }
 
