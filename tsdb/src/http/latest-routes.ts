@@ -29,6 +29,7 @@ import { latestTexts, type LatestQuestion } from '../sensors/latest-answer.js';
 import { latestSql } from '../sensors/latest-sql.js';
 import { badParam, checkParams } from './check-params.js';
 import { answerQuery } from './query-routes.js';
+import { requireFields } from './range-request.js';
 import { requireTable, splitList, splitTags } from './table-request.js';
 
 export interface LatestSources {
@@ -109,19 +110,6 @@ function readQuestion(snapshot: Snapshot, query: Readonly<Record<string, unknown
     staleAfterMs: given.stale_after,
     rowsMax: given.max_rows,
   };
-}
-
-/** @throws Failure `bad_param` naming what is no field of the table */
-export function requireFields(names: readonly string[], known: readonly string[]): string[] {
-  const wanted = [...new Set(names.map((name) => name.trim().toLowerCase()))];
-  const unknown = wanted.filter((name) => !known.includes(name));
-  if (unknown.length > 0)
-    throw badParam(
-      'columns',
-      `there is no field ${unknown.slice(0, 20).join(', ').slice(0, 200)}`,
-      `there are ${known.join(', ')}`,
-    );
-  return wanted;
 }
 
 const readWithinMs = 20_000;

@@ -37,6 +37,8 @@ const endpoints = {
   'POST /api/v1/retain': 'days older than retain go now: {"dry_run": true} only says which',
   'GET /api/v1/tables/{table}/latest':
     'the newest row of every series, and its age: ?device=dev-1&stale_after=5m',
+  'GET /api/v1/tables/{table}/range':
+    'what was measured: ?device=dev-1&start=-6h&every=1m&agg=avg,max&fill=previous',
   'GET /api/v1/agents': 'what each agent last said of itself, and how long ago',
   'GET /status': 'how this server fares, for people',
   'GET /healthz': 'whether it runs',

@@ -9,6 +9,7 @@ import { addAgentRoutes } from './agent-routes.js';
 import { addConflictRoutes, type ConflictSources } from './conflict-routes.js';
 import { addLatestRoutes, type LatestSources } from './latest-routes.js';
 import { addQueryRoutes } from './query-routes.js';
+import { addRangeRoutes } from './range-routes.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
 import { addVersionRoutes } from './version-routes.js';
@@ -33,6 +34,7 @@ export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   addQueryRoutes(server, engine, log);
   addTableRoutes(server, catalog);
   if (options.conflictsOf) addConflictRoutes(server, { catalog, conflictsOf: options.conflictsOf });
+  addRangeRoutes(server, options);
   addLatestRoutes(server, {
     ...options,
     newestRows: options.newestRows ?? (() => Promise.resolve(undefined)),

@@ -1,0 +1,45 @@
+/**
+ * `GET /api/v1/tables/{table}/range`, `/api/v1/range?table=`: what was measured between two instants, without SQL. Answered as
+ * `/api/v1/query` answers: in every format, streamed, with `ETag`, `dry_run` and `explain`.
+ */
+import type { Clock } from '@varve/common/clock.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from '@varve/common/http-server.js';
+import type { Logger } from '@varve/common/log.js';
+import type { TableCatalog } from '../delta/snapshot.js';
+import type { QueryEngine } from '../query/query-engine.js';
+import { acceptedFormat } from './answer-format.js';
+import { badParam } from './check-params.js';
+import { answerQuery } from './query-routes.js';
+import { readRange } from './range-request.js';
+import { requireTable } from './table-request.js';
+
+export interface RangeSources {
+  readonly catalog: TableCatalog;
+  readonly engine: QueryEngine;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function addRangeRoutes(server: FastifyInstance, sources: RangeSources): void {
+  server.get<{ Params: { table: string } }>('/api/v1/tables/:table/range', (request, reply) =>
+    answerRange(request.params.table, sources, request, reply),
+  );
+  server.get('/api/v1/range', (request, reply) => {
+    const { table } = request.query as { table?: unknown };
+    if (typeof table !== 'string')
+      throw badParam('table', 'is missing', 'such as /api/v1/range?table=environment');
+    return answerRange(table, sources, request, reply);
+  });
+}
+
+async function answerRange(
+  label: string,
+  { catalog, clock, engine, log }: RangeSources,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const snapshot = requireTable(catalog.current(), label);
+  const query = request.query as Record<string, unknown>;
+  const asked = readRange(snapshot, query, clock.nowMs(), () => acceptedFormat(request.headers.accept));
+  return await answerQuery(asked, engine, request, reply, log);
+}
