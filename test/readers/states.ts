@@ -32,6 +32,8 @@ const monthMs = 30 * 86_400_000;
 const compactionPolicy = { ...defaultCompactionPolicy, filesMin: 2, settleMs: 0 };
 /** More than the commits between two checkpoints. */
 const manyCommits = 24;
+const deletedFromUs = Date.parse('2026-03-02T10:00:00Z') * 1_000;
+const deletedToUs = Date.parse('2026-03-03T07:00:00Z') * 1_000;
 
 /** Writes rows into the table's folder as another writer of Delta tables does. */
 export type ForeignAppend = (path: string, rows: readonly object[]) => Promise<void>;
@@ -54,6 +56,8 @@ export async function makeStates(folder: string, append: ForeignAppend | undefin
     await life.keep('compacted');
     await life.cleanUp();
     await life.keep('after clean-up');
+    await life.deleteRows();
+    await life.keep('after delete');
     if (append) {
       await life.appendForeign(append);
       await life.keep('foreign append');
@@ -143,16 +147,38 @@ class TableLife {
   }
 
   async compact(): Promise<void> {
+    await this.#withUpkeep(async ({ compactor }) => await compactor.runOnce());
+  }
+
+  /** Rows of two halls in some hours of two days: files are rewritten, some go as a whole. */
+  async deleteRows(): Promise<void> {
+    const range = { startUs: deletedFromUs, endUs: deletedToUs };
+    await this.#withUpkeep(async ({ deleter }, jobs) => {
+      const stop = new AbortController();
+      const running = deleter.run(stop.signal);
+      const { id } = await deleter.submit({ name, where: "site <> 'hall-0'", range, isDryRun: false });
+      while (jobs.get(id)?.endedMs === undefined) await systemClock.sleep(5);
+      stop.abort();
+      await running;
+      const job = jobs.get(id);
+      if (job?.error !== undefined) throw new Error(`rows could not be deleted: ${job.error}`);
+    });
+    this.#model = this.#model.without(
+      ({ time, site }) => time >= deletedFromUs && time < deletedToUs && site !== null && site !== 'hall-0',
+    );
+  }
+
+  async #withUpkeep(work: (upkeep: Upkeep, jobs: JobBook) => Promise<void>): Promise<void> {
+    const jobs = new JobBook(systemClock);
     const upkeep = await Upkeep.open({
-      ...{ store: this.#store, catalog: this.#catalog, policy: compactionPolicy, clock: systemClock },
+      ...{ store: this.#store, catalog: this.#catalog, policy: compactionPolicy, clock: systemClock, jobs },
       dataFiles: new DownloadedFiles(this.#store, this.#lake.dir),
-      dataDir: join(this.#lake.dir, 'compactor'),
+      dataDir: join(this.#lake.dir, 'upkeep'),
+      retainMsOf: () => undefined,
       log: silentLogger(),
       registry: new Registry(),
-      jobs: new JobBook(systemClock),
-      retainMsOf: () => undefined,
     });
-    await upkeep.compactor.runOnce();
+    await work(upkeep, jobs);
     await upkeep.close();
   }
 
