@@ -8,8 +8,18 @@ test(
   { timeout: 240_000 },
   async (context) => {
     const { complaints, kills, rows } = await runCrash(
-      { after: (clean) => void context.after(clean) },
-      { kills: 4, seed: 1, note: (line) => void context.diagnostic(line) },
+      {
+        after(clean) {
+          context.after(clean);
+        },
+      },
+      {
+        kills: 4,
+        seed: 1,
+        note: (line) => {
+          context.diagnostic(line);
+        },
+      },
     );
     assert.deepEqual(complaints, []);
     assert.deepEqual([...kills.values()], [1, 1, 1, 1]);
