@@ -46,7 +46,10 @@ export class ExportFolder {
           ({ size }) => size,
           () => 0,
         );
-        if (bytes > limit) return tooLarge.abort(resultTooLarge(limit));
+        if (bytes > limit) {
+          tooLarge.abort(resultTooLarge(limit));
+          return;
+        }
         await clock.sleep(lookEveryMs, ended.signal);
       }
     };

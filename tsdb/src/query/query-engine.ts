@@ -11,6 +11,7 @@
  * A timeout, a client that hangs up, whoever cancels it by its id, and a stop of the program all abort one signal, which
  * interrupts DuckDB.
  */
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@varve/common/clock.js';
@@ -309,13 +310,12 @@ async function pastSnapshots(
   { tables }: Statement,
   asOf: NonNullable<QueryRequest['asOf']>,
 ): Promise<Snapshot[]> {
-  const { snapshotAt } = catalog;
-  if (!snapshotAt) throw new Failure('bad_param', 'as_of: earlier versions cannot be read here');
+  if (!catalog.snapshotAt) throw new Failure('bad_param', 'as_of: earlier versions cannot be read here');
   if ('version' in asOf && tables.length > 1)
     throw new Failure('bad_param', 'as_of: a version is of one table, and the query names several', {
       hint: 'give a time instead',
     });
-  return await Promise.all(tables.map(({ snapshot }) => snapshotAt.call(catalog, snapshot.name, asOf)));
+  return await Promise.all(tables.map(({ snapshot }) => pastSnapshot(catalog, snapshot, asOf)));
 }
 
 /** Vacuum keeps no file for a version that is too old. */
@@ -324,4 +324,14 @@ function expired(cause: Failure): Failure {
     cause,
     hint: 'ask for a later version or time',
   });
+}
+
+async function pastSnapshot(
+  catalog: TableCatalog,
+  { name }: Snapshot,
+  asOf: NonNullable<QueryRequest['asOf']>,
+): Promise<Snapshot> {
+  const found = await catalog.snapshotAt?.(name, asOf);
+  assert(found);
+  return found;
 }

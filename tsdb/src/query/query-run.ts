@@ -169,8 +169,12 @@ export class QueryRun {
     const failure = toSqlFailure(error, { sql, keyByPath: this.#keyByPath() });
     if (failure === undefined || sql === plan.request.sql) return failure ?? error;
     // Places in a text that nobody has seen say nothing.
-    const { position: _p, line: _l, column: _c, ...facts } = failure.facts;
-    return new Failure(failure.code, failure.message, { ...failure, facts });
+    const places = ['position', 'line', 'column'];
+    const facts = Object.fromEntries(
+      Object.entries(failure.facts).filter(([name]) => !places.includes(name)),
+    );
+    const { code, message, hint } = failure;
+    return new Failure(code, message, { cause: error, facts, ...(hint !== undefined && { hint }) });
   }
 
   #keyByPath(): ReadonlyMap<string, string> {

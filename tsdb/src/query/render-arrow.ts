@@ -107,6 +107,7 @@ function columnOf(arrow: Library, type: DuckDBType, toJson: (value: DuckDBValue)
     );
   if (type instanceof DuckDBDecimalType)
     return decimals(arrow, type.scale, type.width, (value) => (value as unknown as { value: bigint }).value);
+  // eslint-disable-next-line @typescript-eslint/switch-exhaustiveness-check -- all others are text
   switch (type.typeId) {
     case id.BOOLEAN:
       return booleans(arrow);
