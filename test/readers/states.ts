@@ -164,7 +164,8 @@ class TableLife {
       if (job?.error !== undefined) throw new Error(`rows could not be deleted: ${job.error}`);
     });
     this.#model = this.#model.without(
-      ({ time, site }) => time >= deletedFromUs && time < deletedToUs && site !== null && site !== 'hall-0',
+      ({ time, site }) =>
+        time >= deletedFromUs && time < deletedToUs && typeof site === 'string' && site !== 'hall-0',
     );
   }
 
