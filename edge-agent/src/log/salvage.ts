@@ -113,12 +113,15 @@ function build(options: SalvageOptions, old: DamagedDatabase | undefined, raw: R
     const missing = planLosses(waiting, blocks, gaps, { whenMs, reason });
     const isLedgerRead = fresh.addLedger(old, isNewEpoch);
     const isLedgerWhole = isLedgerRead && oldGaps?.isWhole === true && !start.mayBeOlder;
-    const losses = [...missing.losses, ...notes({ whenMs, nextSeq, endSeq, isNewEpoch, isLedgerWhole, why })];
+    const isReductionWhole = fresh.addReductions(old);
+    const losses = [
+      ...missing.losses,
+      ...notes({ whenMs, nextSeq, endSeq, isNewEpoch, isLedgerWhole, isReductionWhole, why }),
+    ];
     fresh.addLosses(losses);
     fresh.setPosition({ nextSeq, endSeq, gaps: [...gaps, ...missing.ranges] });
     fresh.addBoots(old);
     if (!isNewEpoch) fresh.addShipments(old);
-    fresh.addReductions(old);
     fresh.finish();
     const messagesLost = losses.reduce((sum, { count }) => sum + count, 0);
     return { why, epoch, isNewEpoch, blocks: blocks.length, messagesLost, losses };
@@ -133,22 +136,30 @@ interface Notes {
   readonly endSeq: number;
   readonly isNewEpoch: boolean;
   readonly isLedgerWhole: boolean;
+  readonly isReductionWhole: boolean;
   readonly why: string;
 }
 
 /** Rows of the ledger without a count: what a sum over it must know. */
-function notes({ whenMs, nextSeq, endSeq, isNewEpoch, isLedgerWhole, why }: Notes): Loss[] {
+function notes({ whenMs, nextSeq, endSeq, why, ...facts }: Notes): Loss[] {
   const note = (reason: string): Loss => ({
     ...{ whenMs, kind: 'set_aside', stream: null, firstSeq: nextSeq, lastSeq: Math.max(nextSeq, endSeq - 1) },
     ...{ firstMs: null, lastMs: null, count: 0, bytes: 0, reason: `${reason} (${why})` },
   });
   return [
-    ...(isNewEpoch ? [note('a new epoch has begun: these messages may be shipped a second time')] : []),
-    ...(isLedgerWhole
+    ...(facts.isNewEpoch ? [note('a new epoch has begun: these messages may be shipped a second time')] : []),
+    ...(facts.isLedgerWhole
       ? []
       : [
           note(
             'rows of the loss ledger or dead letters could not be read: what they counted is missing here, or counted twice',
+          ),
+        ]),
+    ...(facts.isReductionWhole
+      ? []
+      : [
+          note(
+            'what reducing held back, if anything, could not be read, and is lost: at most a row of each series',
           ),
         ]),
   ];

@@ -127,11 +127,20 @@ export class SalvagedDatabase {
     });
   }
 
-  /** What reducers held back; the position that they are of is none of this database, so that it leaves at once. */
-  addReductions(old: DamagedDatabase | undefined): void {
+  /**
+   * What reducers held back; the position that they are of is none of this database, so that it leaves at once. False where some
+   * could not be read.
+   */
+  addReductions(old: DamagedDatabase | undefined): boolean {
+    if (!old) return false;
+    const { rows, isWhole } = old.readTable('reductions', 'id');
+    const whole = rows.filter(
+      (row) => typeof row['table_key'] === 'string' && row['bytes'] instanceof Uint8Array,
+    );
     this.#transact(() => {
-      for (const row of old?.readSmall('reductions') ?? []) this.#insert('reductions', row);
+      for (const row of whole) this.#insert('reductions', row);
     });
+    return isWhole && whole.length === rows.length;
   }
 
   finish(): void {

@@ -161,15 +161,46 @@ test('what was held leaves when the stream is reduced otherwise, or no more', ()
   }
 });
 
-test('states that are damaged are named, and reducing begins anew', () => {
+test('what is damaged of the states is in the loss ledger, and reducing begins anew', () => {
+  const durable = new Durable();
+  const before = new Reduction({ streams: [stream()], opened: noReduction });
+  const windows = [[at(0, 1, 1), at(1, 1, 1, 'b')], [at(1, 1, 2)], [at(2, 1, 2, 'b')]];
+  for (const [index, readings] of windows.entries()) {
+    const plan = before.plan(liveLane, windowOf(index + 1, readings), index + 2, 0);
+    durable.commit(plan.changes, index + 2);
+    plan.accept();
+  }
+  assert.equal(durable.state.states.length, 3);
+  // What it held is lost; what the last one held leaves.
+  const states = durable.state.states.map(({ table, bytes }, index) => ({
+    table,
+    bytes: index === 1 ? bytes.map((one) => one ^ 1) : bytes,
+  }));
+  durable.state = { nextSeq: 4, states };
+  const after = new Reduction({ streams: [stream()], opened: durable.state });
+  assert.equal(after.nextDueMs, 0, 'it is not put off until a message comes');
+  const plan = after.plan(liveLane, windowOf(4, [at(5, 1, 1)]), 5, 5);
+  assert.deepEqual(rowsOf(plan), ['b 2 1 2', 'a 5 1 1']);
+  assert.deepEqual(
+    plan.losses.map(({ kind, firstSeq, lastSeq, count, whenMs }) => [kind, firstSeq, lastSeq, count, whenMs]),
+    [['set_aside', 0, 3, 0, 5]],
+  );
+  assert.match(plan.losses[0]?.reason ?? '', /reducing main\.environment was damaged/);
+  assert.deepEqual(after.plan(liveLane, windowOf(4, []), 5, 5).losses.length, 1, 'not until it is durable');
+  durable.commit(plan.changes, 5);
+  plan.accept();
+  assert.deepEqual(after.plan(liveLane, windowOf(5, []), 6, 5).losses, []);
+  const again = new Reduction({ streams: [stream()], opened: durable.state });
+  assert.deepEqual(again.plan(liveLane, windowOf(5, []), 6, 5).losses, []);
+});
+
+test('states whose table has another name than when they were written are damaged', () => {
   const durable = new Durable();
   const before = new Reduction({ streams: [stream()], opened: noReduction });
   durable.commit(before.plan(liveLane, windowOf(1, [at(0, 1, 1)]), 2, 0).changes, 2);
-  const states = durable.state.states.map(({ table, bytes }) => ({
-    table,
-    bytes: bytes.map((one) => one ^ 1),
-  }));
+  const states = durable.state.states.map(({ bytes }) => ({ table: 'main.other', bytes }));
   const after = new Reduction({ streams: [stream()], opened: { nextSeq: 2, states } });
-  assert.deepEqual(after.damagedTables, [key]);
-  assert.deepEqual(rowsOf(after.plan(liveLane, windowOf(2, [at(5, 1, 1)]), 3, 5)), ['a 5 1 1']);
+  const { changes, losses } = after.plan(liveLane, windowOf(2, []), 3, 0);
+  assert.equal(losses.length, 2);
+  assert(changes?.some(({ table, bytes }) => table === 'main.other' && bytes === null));
 });

@@ -9,15 +9,20 @@
  * The states are of the live lane, and of the messages up to `nextSeq` without a gap. Where a window begins elsewhere – others
  * were jumped over, or evicted – what is held leaves and everything is forgotten: the next row of each series is shipped.
  * Windows of the backlog begin with nothing and hold nothing back.
+ *
+ * Where stored states are damaged, what can be read of that table's leaves, the rest is forgotten, and a row of the loss ledger
+ * says so, in the transaction that lets go of them.
  */
 import type { Logger } from '@varve/common/log.js';
 import type { BatchColumns, TableBatch } from '../batch/table-batch.js';
 import type { OpenBatch } from '../decode/append-rows.js';
 import { tableOf, type StreamConfig } from '../decode/stream-config.js';
 import type { ReduceRecipe, ReductionChange, ReductionState } from '../log/edge-log.js';
+import type { Loss } from '../log/loss.js';
 import { liveLane, type ShippingLane } from '../ship/plan-lanes.js';
 import type { Window } from '../ship/window.js';
 import { RowFolder } from './fold-rows.js';
+import { lossOfStates } from './lost-states.js';
 import { makeRecipe } from './reduce-recipe.js';
 import { composeRows } from './reduced-columns.js';
 import type { ReduceConfig } from './reduce-config.js';
@@ -50,6 +55,8 @@ export interface ReductionPlan {
   readonly counts: readonly ReductionCounts[];
   /** To be durable with the shipments; undefined: nothing is reduced. */
   readonly changes: readonly ReductionChange[] | undefined;
+  /** To be durable with the changes. */
+  readonly losses: readonly Loss[];
   /** The plan is durable. */
   readonly accept: () => void;
 }
@@ -84,8 +91,8 @@ export class Reduction {
   /** Of tables that are reduced no more, or otherwise: what was held leaves with the next shipment. */
   #orphans: ReadonlyMap<string, readonly StoredStates[]>;
   #nextDueMs: number | undefined;
-  /** States could not be read: what they held is not known. */
-  readonly damagedTables: readonly string[];
+  /** Of tables whose states could not be read. */
+  #damaged: readonly string[];
 
   constructor({ streams, opened, cellsMax: bound = cellsMax, logger }: ReductionOptions) {
     const reduced = streams.flatMap((stream) => {
@@ -96,7 +103,7 @@ export class Reduction {
     });
     this.#cellsMax = Math.floor(bound / Math.max(1, reduced.length));
     this.#reducers = reduced.map(({ key, config }) => {
-      const fingerprint = JSON.stringify([[...config.rules], config.heartbeatMs]);
+      const fingerprint = JSON.stringify([key, [...config.rules], config.heartbeatMs]);
       const states = this.#emptyStates(config, fingerprint);
       return {
         ...{ key, config, fingerprint, states, changesBytes: 0, changes: 0 },
@@ -106,11 +113,11 @@ export class Reduction {
     this.#nextSeq = opened.nextSeq;
     const { orphans, damaged } = this.#restore(opened);
     this.#orphans = orphans;
-    this.damagedTables = damaged;
+    this.#damaged = damaged;
     if (damaged.length > 0)
       logger?.error(
         { tables: damaged },
-        'what was remembered for reducing is damaged; rows held back are lost',
+        'what was remembered for reducing is damaged; rows held back are lost, see the loss ledger',
       );
     this.#nextDueMs = orphans.size > 0 ? 0 : this.#findNextDueMs();
   }
@@ -130,17 +137,19 @@ export class Reduction {
       const folder = new RowFolder(this.#emptyStates(reducer.config, reducer.fingerprint), reducer.config);
       return planTable(reducer.key, folder, rowsOf(window, reducer.key), () => folder.release());
     });
-    return { ...join(all), changes: undefined, accept: () => undefined };
+    return { ...join(all), changes: undefined, losses: [], accept: () => undefined };
   }
 
   #planLive(window: Window, nextSeq: number, nowMs: number): ReductionPlan {
     if (this.#reducers.length === 0 && this.#orphans.size === 0)
-      return { batches: new Map(), counts: [], changes: undefined, accept: () => undefined };
+      return { batches: new Map(), counts: [], changes: undefined, losses: [], accept: () => undefined };
     const isContinued = window.firstSeq === this.#nextSeq;
     const planned = this.#reducers.map((reducer) => this.#planReducer(reducer, window, isContinued, nowMs));
     const orphans = [...this.#orphans].map(([key, stored]) => planOrphan(key, stored, window));
+    const others = planned.filter(({ key }) => !this.#orphans.has(key));
     return {
-      ...join([...planned, ...orphans]),
+      ...join([...others, ...orphans]),
+      losses: this.#damaged.map((table) => lossOfStates(table, this.#nextSeq, nowMs)),
       changes: [
         ...[...this.#orphans.keys()].map((table) => ({ table, isWhole: true, bytes: null })),
         ...planned.flatMap(({ change }) => change ?? []),
@@ -148,6 +157,7 @@ export class Reduction {
       accept: () => {
         this.#nextSeq = nextSeq;
         this.#orphans = new Map();
+        this.#damaged = [];
         for (const { accept } of planned) accept();
         this.#nextDueMs = this.#findNextDueMs();
       },
@@ -191,17 +201,26 @@ export class Reduction {
   }
 
   #restore({ states }: ReductionState) {
-    const orphans = new Map<string, StoredStates[]>();
-    const damaged = new Set<string>();
-    for (const { table, bytes } of states) {
-      const stored = readStates(bytes);
+    const read = states.map(({ table, bytes }) => ({ table, bytes, stored: readStates(bytes) }));
+    const damaged = new Set(
+      read.flatMap(({ table, stored }) => {
+        const written = stored && tableOfFingerprint(stored.header.config);
+        return written === table ? [] : [table, ...(written === undefined ? [] : [written])];
+      }),
+    );
+    const orphans = new Map<string, StoredStates[]>([...damaged].map((table) => [table, []]));
+    for (const { table, bytes, stored } of read) {
+      if (!stored) continue;
       const reducer = this.#reducers.find(({ key }) => key === table);
-      if (!stored) damaged.add(table);
-      else if (reducer && reducer.fingerprint === stored.header.config) {
+      if (reducer?.fingerprint === stored.header.config && !damaged.has(table)) {
         reducer.states.apply(stored);
         reducer.changesBytes += bytes.length;
         reducer.changes++;
-      } else orphans.set(table, [...(orphans.get(table) ?? []), stored]);
+      } else {
+        // One that is damaged may have been newer: what was shipped last is not known.
+        const written = tableOfFingerprint(stored.header.config);
+        orphans.set(written, [...(orphans.get(written) ?? []), stored]);
+      }
     }
     return { orphans, damaged: [...damaged] };
   }
@@ -224,6 +243,11 @@ export class Reduction {
     }
     return dueMs === Infinity ? undefined : dueMs;
   }
+}
+
+/** So that states whose table's name is damaged are not taken for another's. */
+function tableOfFingerprint(fingerprint: string): string {
+  return (JSON.parse(fingerprint) as [table: string])[0];
 }
 
 interface TablePlan {

@@ -79,10 +79,10 @@ export class Stager {
     const shipments: StagedShipment[] = [];
     const nowMs = clock.nowMs();
     const notes = window.arrivalNotes.all();
-    const losses = this.#toldClocks.lossesOf(notes, nowMs);
     const { agent, aggregation } = this.#options;
     const aggregates = aggregation.plan(lane, window, `${agent}/${log.opened.epoch}`, nowMs);
     const reduced = this.#options.reduction.plan(lane, window, after.nextSeq, nowMs);
+    const losses = [...this.#toldClocks.lossesOf(notes, nowMs), ...reduced.losses];
     let staged: Staged;
     try {
       const lastLossId = await this.#encodeAll(lane, window, aggregates, reduced, shipments);
