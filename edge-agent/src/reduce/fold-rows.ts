@@ -14,7 +14,7 @@ import { TableBatch, type BatchColumns, type NamedColumn } from '../batch/table-
 import { isValid } from '../encode/sort-rows.js';
 import { fieldOfColumn } from './reduced-columns.js';
 import type { FieldRule, ReduceConfig } from './reduce-config.js';
-import { findSeries, tagsOfKey } from './series-keys.js';
+import { findSeries } from './series-keys.js';
 import { cell, textCharsMax, type FieldStates, type SeriesStates } from './series-states.js';
 
 const typeOfCode: readonly FieldType[] = ['double', 'double', 'long', 'boolean', 'string'];
@@ -70,7 +70,7 @@ export class RowFolder {
     let unjudgedCount = 0;
     for (let row = 0; row < rowCount; row++) {
       const slot = slots[series.indexes[row] ?? 0] ?? -1;
-      const isUnjudged = slot < 0 || unknown.some(({ column }) => isValid(column.validity, row));
+      const isUnjudged = slot < 0 || (unknown.length > 0 && hasValue(unknown, row));
       if (isUnjudged) unjudgedCount++;
       if (slot >= 0) this.#endLines(known, row, slot, timeUs[row] ?? 0);
       const isLeaving = isUnjudged || this.#saysNew(known, row, slot, timeUs[row] ?? 0);
@@ -171,10 +171,10 @@ export class RowFolder {
 
   /** What is held of that row leaves. */
   #releaseRow(slot: number, heldUs: number): void {
-    const { stride, fields, keys } = this.#states;
+    const { stride, fields } = this.#states;
     this.#states.touch(slot);
     this.released.beginRow(heldUs);
-    for (const [tag, value] of tagsOfKey(keys[slot] ?? '[]')) this.released.setTag(tag, value);
+    for (const [tag, value] of this.#states.tagsOf(slot)) this.released.setTag(tag, value);
     const at = slot * stride;
     for (const states of fields) {
       const { cells, name, texts, heldTexts } = states;
@@ -190,6 +190,10 @@ export class RowFolder {
       openDoors(states, at, slot);
     }
   }
+}
+
+function hasValue(sources: readonly Source[], row: number): boolean {
+  return sources.some(({ column }) => isValid(column.validity, row));
 }
 
 /** Nothing is held, and a line may go anywhere. */

@@ -6,6 +6,7 @@
  * beyond it has no cells, and is shipped as it comes.
  */
 import { crc32 } from 'node:zlib';
+import { tagsOfKey } from './series-keys.js';
 
 /** Of a cell: type (`typeCodes`, 0: nothing), time and value shipped last; with doors also type, time and value held, and slopes. */
 export const cell = {
@@ -24,6 +25,8 @@ const slotsFirst = 64;
 
 /** Longer texts are not remembered: they always say something new. */
 export const textCharsMax = 200;
+
+type SeriesTags = ReturnType<typeof tagsOfKey>;
 
 /** Texts of cells: where the value is 0, the text is here. By slot. */
 type Texts = (string | undefined)[];
@@ -52,6 +55,8 @@ export class SeriesStates {
   readonly #cellsMax: number;
   /** By slot. */
   keys: string[] = [];
+  /** Of slots whose tags were asked for: parsing a key costs more than all else that is done to a row. */
+  #tags: (SeriesTags | undefined)[] = [];
   #slots = new Map<string, number>();
   fields: FieldStates[] = [];
   #capacity = slotsFirst;
@@ -90,6 +95,7 @@ export class SeriesStates {
   copy(): SeriesStates {
     const copy = new SeriesStates(this.config, this.hasDoors, this.#cellsMax);
     copy.keys = [...this.keys];
+    copy.#tags = [...this.#tags];
     copy.#slots = new Map(this.#slots);
     copy.#capacity = this.#capacity;
     copy.fields = this.fields.map(({ name, cells, texts, heldTexts }) => ({
@@ -100,6 +106,10 @@ export class SeriesStates {
 
   touch(slot: number): void {
     this.#touched.add(slot);
+  }
+
+  tagsOf(slot: number): SeriesTags {
+    return (this.#tags[slot] ??= tagsOfKey(this.keys[slot] ?? '[]'));
   }
 
   /** -1 where there is no room for one more. */
