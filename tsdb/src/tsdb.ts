@@ -96,7 +96,8 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     return state && (await register.latest(state));
   };
   const conflictsOf = (name: TableName) => ingester.conflictsOf(name);
-  const asked = { store, catalog, engine, newestRows, conflictsOf, past };
+  const ingestState = () => ingester.status();
+  const asked = { store, catalog, engine, newestRows, conflictsOf, ingestState, past };
   const server = createTsdbServer({ ...common, version, startedMs, parts, ...asked });
   addJobRoutes(server, { catalog, jobs, upkeep });
 

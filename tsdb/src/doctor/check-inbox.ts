@@ -6,7 +6,7 @@ import { inboxPrefix, parseInboxKey, quarantinePrefix } from '@varve/common/cont
 import type { Store } from '@varve/common/store/store.js';
 import type { DeltaCatalog } from '../delta/catalog.js';
 import { formatTableName } from '../delta/table-metadata.js';
-import { laneAppId } from '../ingest/lane-app-id.js';
+import { laneAppId } from '../delta/lane-app-id.js';
 import type { Finding } from './finding.js';
 
 /** A server at work takes shipments in within seconds. */

@@ -13,6 +13,7 @@ import { Readable } from 'node:stream';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
+import type { Snapshot } from '../delta/snapshot.js';
 import { tableLabel } from '../query/find-table.js';
 import type { QueryEngine, QueryPlan } from '../query/query-engine.js';
 import { renderAnswer } from '../query/render-answer.js';
@@ -21,7 +22,15 @@ import { acceptedEncoding, compress } from './compression.js';
 import { readQueryBody, readQueryString, type AskedQuery } from './query-request.js';
 import { toSnakeCase } from './snake-case.js';
 
-export function addQueryRoutes(server: FastifyInstance, engine: QueryEngine, log: Logger): void {
+/** Until when tables are complete, as far as it is known without waiting. */
+export type CompleteUntil = (snapshots: readonly Snapshot[]) => string | undefined;
+
+export function addQueryRoutes(
+  server: FastifyInstance,
+  engine: QueryEngine,
+  log: Logger,
+  completeUntil?: CompleteUntil,
+): void {
   acceptJsonOfAnyType(server);
   const accepted = (request: FastifyRequest) => () => acceptedFormat(request.headers.accept);
   server.get('/api/v1/query', (request, reply) =>
@@ -31,10 +40,11 @@ export function addQueryRoutes(server: FastifyInstance, engine: QueryEngine, log
       request,
       reply,
       log,
+      completeUntil,
     ),
   );
   server.post('/api/v1/query', (request, reply) =>
-    answerQuery(readQueryBody(request.body, accepted(request)), engine, request, reply, log),
+    answerQuery(readQueryBody(request.body, accepted(request)), engine, request, reply, log, completeUntil),
   );
   server.get('/api/v1/queries', () =>
     toSnakeCase({ running: engine.queries.running(), recent: engine.queries.recent() }),
@@ -64,6 +74,7 @@ export async function answerQuery(
   request: FastifyRequest,
   reply: FastifyReply,
   log: Logger,
+  completeUntil?: CompleteUntil,
 ): Promise<FastifyReply> {
   const client = new AbortController();
   reply.raw.once('close', () => client.abort());
@@ -78,6 +89,8 @@ export async function answerQuery(
     )
     .header('vary', 'accept, accept-encoding')
     .header('cache-control', 'no-cache');
+  const complete = completeUntil?.(plan.tables.map(({ snapshot }) => snapshot));
+  if (complete !== undefined) void reply.header('x-complete-until', complete);
   if (asked.instead === 'dry_run') return reply.send(engine.estimate(plan));
   if (asked.instead) return reply.send(await engine.explain(plan, asked.instead, client.signal));
   if (tag !== undefined) void reply.header('etag', tag);

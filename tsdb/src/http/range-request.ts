@@ -115,7 +115,11 @@ export function readRange(
   return { ...asked, query: { ...asked.query, ...plan } };
 }
 
-function readWindow(given: GivenRange, nowMs: number): { startMs: number; endMs: number } {
+/** @throws Failure `bad_param` */
+export function readWindow(
+  given: { readonly start?: string | undefined; readonly end?: string | undefined },
+  nowMs: number,
+): { startMs: number; endMs: number } {
   const read = (name: 'start' | 'end', text: string) => {
     const ms = readTimeMs(text, nowMs);
     if (ms === undefined) throw badParam(name, timeExpected, 'such as 2026-01-01T00:00:00Z, or -6h');

@@ -9,7 +9,7 @@ import type { TableCatalog } from '../delta/snapshot.js';
 import type { QueryEngine } from '../query/query-engine.js';
 import { acceptedFormat } from './answer-format.js';
 import { badParam } from './check-params.js';
-import { answerQuery } from './query-routes.js';
+import { answerQuery, type CompleteUntil } from './query-routes.js';
 import { readRange } from './range-request.js';
 import { requireTable } from './table-request.js';
 
@@ -18,6 +18,7 @@ export interface RangeSources {
   readonly engine: QueryEngine;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly completeUntil?: CompleteUntil;
 }
 
 export function addRangeRoutes(server: FastifyInstance, sources: RangeSources): void {
@@ -34,12 +35,12 @@ export function addRangeRoutes(server: FastifyInstance, sources: RangeSources): 
 
 async function answerRange(
   label: string,
-  { catalog, clock, engine, log }: RangeSources,
+  { catalog, clock, engine, log, completeUntil }: RangeSources,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const snapshot = requireTable(catalog.current(), label);
   const query = request.query as Record<string, unknown>;
   const asked = readRange(snapshot, query, clock.nowMs(), () => acceptedFormat(request.headers.accept));
-  return await answerQuery(asked, engine, request, reply, log);
+  return await answerQuery(asked, engine, request, reply, log, completeUntil);
 }

@@ -39,6 +39,10 @@ const endpoints = {
     'the newest row of every series, and its age: ?device=dev-1&stale_after=5m',
   'GET /api/v1/tables/{table}/range':
     'what was measured: ?device=dev-1&start=-6h&every=1m&agg=avg,max&fill=previous',
+  'GET /api/v1/tables/{table}/series': 'its series: ?match=device:dev-*&limit=100',
+  'GET /api/v1/tables/{table}/values/{column}': 'the values of a tag or a field',
+  'GET /api/v1/tables/{table}/completeness': 'until when it has everything, agent by agent',
+  'GET /api/v1/tables/{table}/gaps': 'holes in its series, and whose doing they are: ?start=-1d&min=30s',
   'GET /api/v1/agents': 'what each agent last said of itself, and how long ago',
   'GET /status': 'how this server fares, for people',
   'GET /healthz': 'whether it runs',

@@ -5,11 +5,15 @@ import { createHttpServer, type FastifyInstance } from '@varve/common/http-serve
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { RestoreContext } from '../delta/restore-table.js';
+import type { Snapshot } from '../delta/snapshot.js';
 import { addAgentRoutes } from './agent-routes.js';
+import { Completeness, type CompletenessSources } from './completeness.js';
+import { addCompletenessRoutes } from './completeness-routes.js';
 import { addConflictRoutes, type ConflictSources } from './conflict-routes.js';
 import { addLatestRoutes, type LatestSources } from './latest-routes.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addRangeRoutes } from './range-routes.js';
+import { addSeriesRoutes } from './series-routes.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
 import { addVersionRoutes } from './version-routes.js';
@@ -19,6 +23,8 @@ export interface TsdbServerOptions extends StatusSources {
   readonly past?: RestoreContext;
   /** Absent where nothing is ingested. */
   readonly conflictsOf?: ConflictSources['conflictsOf'];
+  /** Absent where nothing is ingested. */
+  readonly ingestState?: CompletenessSources['ingestState'];
   /** As `LatestSources` has it; absent where no register is kept. */
   readonly newestRows?: LatestSources['newestRows'];
   readonly log: Logger;
@@ -31,14 +37,16 @@ const bodyBytesMax = 2 ** 20;
 export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   const { log, registry, engine, catalog } = options;
   const server = createHttpServer({ log, registry, bodyBytesMax });
-  addQueryRoutes(server, engine, log);
+  const completeness = new Completeness(options);
+  const completeUntil = (snapshots: readonly Snapshot[]) => completeness.knownOf(snapshots);
+  addQueryRoutes(server, engine, log, completeUntil);
   addTableRoutes(server, catalog);
   if (options.conflictsOf) addConflictRoutes(server, { catalog, conflictsOf: options.conflictsOf });
-  addRangeRoutes(server, options);
-  addLatestRoutes(server, {
-    ...options,
-    newestRows: options.newestRows ?? (() => Promise.resolve(undefined)),
-  });
+  addRangeRoutes(server, { ...options, completeUntil });
+  addCompletenessRoutes(server, { ...options, completeness });
+  const newestRows = options.newestRows ?? (() => Promise.resolve(undefined));
+  addLatestRoutes(server, { ...options, newestRows });
+  addSeriesRoutes(server, { ...options, newestRows });
   if (options.past) addVersionRoutes(server, options.past);
   addAgentRoutes(server, options);
   addStatusRoutes(server, options);

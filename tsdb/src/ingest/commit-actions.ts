@@ -13,7 +13,7 @@ import { addAction, removeAction, type NewFile } from '../delta/file-actions.js'
 import type { TableState } from '../delta/replay.js';
 import type { DataFile } from '../delta/snapshot.js';
 import { changeShape, createMetaData } from '../delta/table-metadata.js';
-import { laneAppId } from './lane-app-id.js';
+import { laneAppId } from '../delta/lane-app-id.js';
 import type { InboxObject } from './list-inbox.js';
 
 /** A new file in the store, and what it takes the place of. */

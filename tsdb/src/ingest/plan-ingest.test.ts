@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatInboxKey } from '@varve/common/contract/object-keys.js';
-import { laneAppId, parseLaneAppId } from './lane-app-id.js';
+import { laneAppId, parseLaneAppId } from '../delta/lane-app-id.js';
 import type { InboxObject } from './list-inbox.js';
 import { groupByLane, planIngest, stopLanesAt } from './plan-ingest.js';
 

@@ -10,7 +10,7 @@
 import { firstSeq, type Lane } from '@varve/common/contract/object-keys.js';
 import { groupBy } from './group-by.js';
 import type { IngestLimits } from './ingest-limits.js';
-import { laneAppId } from './lane-app-id.js';
+import { laneAppId } from '../delta/lane-app-id.js';
 import type { InboxObject } from './list-inbox.js';
 
 export interface WaitingLane {

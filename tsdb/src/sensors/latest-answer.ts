@@ -54,7 +54,7 @@ export function latestTexts(
   const tags = columns.tags.map(({ name }) => name);
   const fields = chosenFields(columns, question.fields);
   const shape = JSON.stringify([tags, fields]);
-  const found = chosenRows(inOrder(rows, tags), question.tagValues);
+  const found = chosenRows(rowsInOrder(rows, tags), question.tagValues);
   const shown = found.slice(0, rowsMax);
   const texts = shown.map((row) => {
     const ageMs = Math.round(nowMs - row.timeUs / 1_000);
@@ -113,7 +113,7 @@ function chosenRows(
 /** Keys of `latest/series.ts` in the order of their tags. */
 const keptOrders = new WeakMap<LatestRows, { readonly tags: string; readonly keys: readonly string[] }>();
 
-function inOrder(rows: LatestRows, tags: readonly string[]): LatestRow[] {
+export function rowsInOrder(rows: LatestRows, tags: readonly string[]): LatestRow[] {
   const tagsText = tags.join();
   let order = keptOrders.get(rows);
   if (order?.tags !== tagsText || order.keys.length !== rows.size) {
