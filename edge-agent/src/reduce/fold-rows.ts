@@ -107,7 +107,7 @@ export class RowFolder {
     };
   }
 
-  /** Lines that do not pass this row end at the row held. */
+  /** Lines that do not pass this row end at the row held, and so do those of a series that was silent for a heartbeat. */
   #endLines(sources: readonly Source[], row: number, slot: number, timeUs: number): void {
     const { stride, hasDoors } = this.#states;
     if (!hasDoors) return;
@@ -118,7 +118,13 @@ export class RowFolder {
       const heldUs = cells[at + cell.heldUs] ?? 0;
       if (cells[at + cell.heldType] === 0 || timeUs <= heldUs) continue;
       const isOther = cells[at + cell.heldType] !== typeCode || !isKnowable(column, row);
-      if (isOther || (rule.kind === 'swinging_door' && !fits(cells, at, timeUs, column.values[row] ?? 0)))
+      // Where a window ended in between, the clock has let it go.
+      const wasSilent = timeUs - heldUs >= this.#heartbeatUs;
+      if (
+        isOther ||
+        wasSilent ||
+        (rule.kind === 'swinging_door' && !fits(cells, at, timeUs, column.values[row] ?? 0))
+      )
         this.#releaseRow(slot, heldUs);
     }
   }

@@ -128,6 +128,19 @@ test('the last row of a series that has gone silent leaves after a heartbeat', (
   assert.equal(reduction.nextDueMs, undefined);
 });
 
+test('a row held before a silence leaves, wherever a window ends', () => {
+  const late = 11 + heartbeatMs;
+  const readings = [at(0, 1, 1), at(10, 1, 1), at(late - 1, 1, 1, 'b'), at(late, 1, 1)];
+  const whole = new Reduction({ streams: [stream()], opened: noReduction });
+  const all = ['a 0 1 1', 'a 10 1 1', `a ${late} 1 1`, `b ${late - 1} 1 1`];
+  assert.deepEqual(rowsOf(whole.plan(liveLane, windowOf(1, readings), 5, late)).toSorted(), all);
+  const cut = new Reduction({ streams: [stream()], opened: noReduction });
+  const first = cut.plan(liveLane, windowOf(1, readings.slice(0, 3)), 4, late - 1);
+  first.accept();
+  const second = cut.plan(liveLane, windowOf(4, readings.slice(3)), 5, late);
+  assert.deepEqual([...rowsOf(first), ...rowsOf(second)].toSorted(), all);
+});
+
 test('what is not staged is planned again, the same', () => {
   const reduction = new Reduction({ streams: [stream()], opened: noReduction });
   const plan = () => rowsOf(reduction.plan(liveLane, windowOf(1, [at(0, 1, 1), at(1, 9, 1)]), 3, 1));
