@@ -1,6 +1,7 @@
 /**
  * `edge-decode`: what a message costs between log and batch, on one core, for each format: decoding alone, and all of it
- * (`Router.route`: decode, map, append), and that with windows of two widths, written every 10,000 messages. Beside them, in turns with them, `JSON.parse` alone on the JSON messages.
+ * (`Router.route`: decode, map, append), that with windows of two widths, and that reduced (a deadband, a swinging door, of two
+ * fields), written every 10,000 messages. Beside them, in turns with them, `JSON.parse` alone on the JSON messages.
  *
  * The readings are the same in all formats: a time and four fields of a device, by themselves or ten to a message.
  */
@@ -12,6 +13,7 @@ import { Router } from '@varve/edge-agent/decode/router.js';
 import type { StreamConfig } from '@varve/edge-agent/decode/stream-config.js';
 import { shapeStreams, streamsSchema } from '@varve/edge-agent/decode/stream-schema.js';
 import type { LoggedMessage } from '@varve/edge-agent/message.js';
+import { noReduction, Reduction } from '@varve/edge-agent/reduce/reduction.js';
 import { Window } from '@varve/edge-agent/ship/window.js';
 import type { BenchOptions } from './bench-run.js';
 import type { Report } from './report.js';
@@ -97,6 +99,8 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
     const routeNs = nsOf(one, 'route');
     const parseNs = nsOf(one, 'parse');
     const windowsNs = nsOf(one, 'windows');
+    const deadbandNs = nsOf(one, 'deadband');
+    const doorNs = nsOf(one, 'door');
     return [
       one.name,
       one.readings,
@@ -104,6 +108,8 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
       decodeNs / 1e3,
       routeNs / 1e3,
       windowsNs / 1e3,
+      deadbandNs / 1e3,
+      doorNs / 1e3,
       1e9 / decodeNs,
       1e9 / routeNs,
       1e9 / windowsNs,
@@ -121,6 +127,8 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
           'decode, µs',
           'to batch, µs',
           'with windows, µs',
+          'with deadband, µs',
+          'with swinging door, µs',
           'decoded/s',
           'to batch/s',
           'with windows/s',
@@ -132,12 +140,10 @@ export function benchEdgeDecode({ runs, note }: BenchOptions): Promise<Report> {
   });
 }
 
+type Measured = 'parse' | 'decode' | 'route' | 'windows' | 'deadband' | 'door';
+
 /** Nanoseconds per message. */
-function measure({
-  format,
-  readings,
-  write,
-}: Case): Record<'parse' | 'decode' | 'route' | 'windows', number> {
+function measure({ format, readings, write }: Case): Record<Measured, number> {
   const messages = makeMessages(readings);
   const written = messages.map((message) => Buffer.from(write(message)));
   const asJson = messages.map((message) =>
@@ -148,6 +154,8 @@ function measure({
     decode: measureDecode(format, written),
     route: measureRoute(format, written),
     windows: measureWindows(format, written),
+    deadband: measureReduction(format, written, { deadband: 1 }),
+    door: measureReduction(format, written, { swinging_door: 1 }),
   };
 }
 
@@ -220,6 +228,25 @@ function measureWindows(format: FormatConfig, payloads: readonly Buffer[]): numb
     found++;
     if (found % messagesPerShipment > 0) continue;
     aggregation.plan('live', window, 'bench/1', beginsMs + found).accept();
+    window = new Window(0, found + 1);
+  }
+  return perMessage(started, found);
+}
+
+function measureReduction(format: FormatConfig, payloads: readonly Buffer[], rule: object): number {
+  const field = format === 'value' ? { value: rule } : { temperature: rule, humidity: rule };
+  const streams = streamsOf(format, { reduce: { heartbeat: '1m', fields: field } });
+  const router = new Router(streams);
+  const reduction = new Reduction({ streams, opened: noReduction });
+  const messages = messagesOf(payloads);
+  let window = new Window(0, 1);
+  let found = 0;
+  const started = process.cpuUsage();
+  for (const message of messages) {
+    window.take(message, router);
+    found++;
+    if (found % messagesPerShipment > 0) continue;
+    reduction.plan('live', window, found + 1, beginsMs + found).accept();
     window = new Window(0, found + 1);
   }
   return perMessage(started, found);
