@@ -9,6 +9,15 @@ export interface BenchOptions {
   readonly messages: number;
   /** How many come while the store is away in `edge-offline`. */
   readonly offlineMessages: number;
+  /** Of `lake-queries`: how much data, how it is stored, how often each question is put, and to whom. */
+  readonly days: number;
+  readonly scale: number;
+  readonly decimals?: number;
+  readonly asks: number;
+  readonly cold: number;
+  /** A folder that stays. */
+  readonly lake?: string;
+  readonly peers: boolean;
   /** Says how far it is. */
   readonly note: (text: string) => void;
 }

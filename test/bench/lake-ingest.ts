@@ -7,24 +7,11 @@
  *
  * Shipments are made by DuckDB with the columns, order and metadata of the contract; agents' own are a little larger.
  */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { systemClock } from '@varve/common/clock.js';
-import { formatInboxKey, probeKey, type InboxKey } from '@varve/common/contract/object-keys.js';
-import { formatShipmentMetadata } from '@varve/common/contract/shipment.js';
-import { silentLogger } from '@varve/common/log.js';
-import { Registry } from '@varve/common/metrics.js';
-import { openStore } from '@varve/common/store/open-store.js';
-import type { Store } from '@varve/common/store/store.js';
-import { FileCache } from '@varve/tsdb/cache/file-cache.js';
-import { CountingStore } from '@varve/tsdb/counting-store.js';
-import { DeltaCatalog } from '@varve/tsdb/delta/catalog.js';
-import { DuckDb, type Session } from '@varve/tsdb/delta/duckdb.js';
-import { quoteText } from '@varve/tsdb/delta/sql-text.js';
-import { openIngester, type Ingester } from '@varve/tsdb/ingest/ingester.js';
-import { openSeriesRegister } from '@varve/tsdb/latest/open-series-register.js';
+import type { InboxKey } from '@varve/common/contract/object-keys.js';
+import type { Registry } from '@varve/common/metrics.js';
 import { temporaryFolder } from '../installation.js';
 import type { Owner } from '../processes.js';
+import { drain, openLake, ship } from './bench-lake.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
 import { createWalks, devices, everySeconds, firstDayMs, valuesPerRow } from './random-walks.js';
 import { verdict, type Cell, type Report } from './report.js';
@@ -32,15 +19,8 @@ import { verdict, type Cell, type Report } from './report.js';
 const throughput = { shipments: 20, rows: 50_000, target: 1e6 };
 /** So long that all devices together make a shipment's rows. */
 const shipmentMs = (throughput.rows / devices) * everySeconds * 1_000;
+const fields = ['humidity', 'power', 'pressure', 'temperature', 'voltage'];
 const fleet = { agents: 1_000, rows: 10, rounds: 2, everySeconds: 10 };
-
-interface Lake {
-  readonly store: Store;
-  readonly ingester: Ingester;
-  readonly registry: Registry;
-  readonly duckDb: DuckDb;
-  readonly folder: string;
-}
 
 export async function benchLakeIngest({ note }: BenchOptions): Promise<Report> {
   const [rate, byAgents] = [
@@ -85,41 +65,8 @@ export async function benchLakeIngest({ note }: BenchOptions): Promise<Report> {
   };
 }
 
-async function openLake(owner: Owner): Promise<Lake> {
-  const folder = temporaryFolder(owner);
-  const clock = systemClock;
-  const log = silentLogger();
-  const registry = new Registry();
-  const opened = await openStore(
-    { url: join(folder, 'store'), pathStyle: false },
-    { access: 'full', probeKey, clock },
-  );
-  const store = new CountingStore(opened, registry);
-  const dataDir = join(folder, 'tsdb');
-  const dataFiles = await FileCache.open({
-    ...{ store, clock, log, registry },
-    folder: join(dataDir, 'cache'),
-    bytesMax: 2 ** 32,
-  });
-  const catalog = new DeltaCatalog(store, clock, log);
-  const register = openSeriesRegister({ store, dataFiles, dataDir, clock, log });
-  const ingester = await openIngester({
-    ...{ store, catalog, dataFiles, register, dataDir },
-    ...{ clock, log, registry },
-    everyMs: 1_000,
-  });
-  const duckDb = new DuckDb({ tempDir: folder, memoryBytesMax: 2 ** 30, tempBytesMax: 2 ** 33, threads: 2 });
-  owner.after(async () => {
-    await ingester.close();
-    await register.close();
-    await duckDb.close();
-    await catalog.close();
-  });
-  return { store, ingester, registry, duckDb, folder };
-}
-
 async function measureRate(owner: Owner, note: BenchOptions['note']) {
-  const lake = await openLake(owner);
+  const lake = await openLake(owner, temporaryFolder(owner));
   const rows = throughput.shipments * throughput.rows;
   const results: { what: string; valuesPerSecond: number; seconds: number }[] = [];
   await lake.duckDb.withSession((session) => createWalks(session, 1));
@@ -134,6 +81,7 @@ async function measureRate(owner: Owner, note: BenchOptions['note']) {
         await ship(lake, session, {
           relation,
           rows: throughput.rows,
+          fields,
           decimals,
           ...keyOf('agent-0', table, seq),
         });
@@ -147,7 +95,7 @@ async function measureRate(owner: Owner, note: BenchOptions['note']) {
 }
 
 async function measureFleet(owner: Owner, note: BenchOptions['note']) {
-  const lake = await openLake(owner);
+  const lake = await openLake(owner, temporaryFolder(owner));
   await lake.duckDb.withSession((session) => createWalks(session, 1));
   const secondsByRound: number[] = [];
   let requests = new Map<string, number>();
@@ -163,6 +111,7 @@ async function measureFleet(owner: Owner, note: BenchOptions['note']) {
         await ship(lake, session, {
           relation,
           rows: fleet.rows,
+          fields,
           decimals: 2,
           ...keyOf(`agent-${agent}`, 'fleet', round),
         });
@@ -179,44 +128,8 @@ async function measureFleet(owner: Owner, note: BenchOptions['note']) {
   return { secondsByRound, requests };
 }
 
-/** Seconds until nothing waits. */
-async function drain(ingester: Ingester): Promise<number> {
-  const startedMs = performance.now();
-  for (;;) {
-    const { hasMore, failures } = await ingester.runOnce();
-    if (failures.length > 0) throw new Error('ingest failed', { cause: failures[0]?.error });
-    if (!hasMore) return (performance.now() - startedMs) / 1_000;
-  }
-}
-
 function keyOf(agent: string, table: string, seq: number): InboxKey {
   return { agent, epoch: 'e1', lane: 'live', database: 'main', table, seq };
-}
-
-interface BenchShipment extends InboxKey {
-  readonly relation: string;
-  readonly rows: number;
-  readonly decimals: number | undefined;
-}
-
-async function ship({ store, folder }: Lake, session: Session, shipment: BenchShipment): Promise<void> {
-  const { relation, rows, decimals, ...key } = shipment;
-  const names = ['humidity', 'power', 'pressure', 'temperature', 'voltage'];
-  const metadata = formatShipmentMetadata({
-    ...key,
-    rowCount: rows,
-    tags: ['device', 'site'],
-    originalNames: {},
-    firstLogSeq: 1,
-    lastLogSeq: rows,
-    ...(decimals !== undefined && { decimals: Object.fromEntries(names.map((name) => [name, decimals])) }),
-  });
-  const entries = [...metadata].map(([name, value]) => `${quoteText(name)}: ${quoteText(value)}`);
-  const path = join(folder, 'shipments', `${key.agent}-${key.seq}.parquet`);
-  await mkdir(join(folder, 'shipments'), { recursive: true });
-  await session.run(`COPY (SELECT time, device, site, ${names.join(', ')} FROM ${relation} ORDER BY device, site, time)
-    TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {${entries.join(', ')}})`);
-  await store.putIfAbsent(formatInboxKey(key), { path });
 }
 
 /** By operation, from `varve_tsdb_store_requests_total`. */

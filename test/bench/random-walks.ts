@@ -38,8 +38,13 @@ export function walkColumns(decimals: number | undefined): TableColumns {
   };
 }
 
-/** Makes table `walk`: time, device, site, and the fields as doubles. */
-export async function createWalks(session: Session, days: number): Promise<void> {
+/** Makes table `walk`, or another: time, device, site, and the fields as doubles. Days may be a part of one. */
+export async function createWalks(
+  session: Session,
+  days: number,
+  { table = 'walk', deviceCount = devices }: { table?: string; deviceCount?: number } = {},
+): Promise<void> {
+  const ticks = Math.round((days * 86_400) / everySeconds);
   const sums = walks.map(({ step, min, max }, index) => {
     const chance = `hash(device * 1000003 + tick * 31 + ${index} * 7919 + ${seed})`;
     const start = `${(min + max) / 2} + (hash(device * 77 + ${index}) % 1000)::INTEGER`;
@@ -51,7 +56,7 @@ export async function createWalks(session: Session, days: number): Promise<void>
     return `(${max} - ${folded}) / 100.0 AS ${name}`;
   });
   await session.run(`
-    CREATE TABLE walk AS
+    CREATE TABLE ${table} AS
     SELECT
       make_timestamptz((${firstDayMs / 1_000} + tick * ${everySeconds})::BIGINT * 1000000) AS time,
       'device-' || lpad(device::VARCHAR, 3, '0') AS device,
@@ -59,7 +64,7 @@ export async function createWalks(session: Session, days: number): Promise<void>
       ${values.join(', ')}
     FROM (
       SELECT device, tick, ${sums.join(', ')}
-      FROM range(${devices}) AS d(device), range(${days} * 86400 // ${everySeconds}) AS t(tick)
+      FROM range(${deviceCount}) AS d(device), range(${ticks}) AS t(tick)
       WINDOW series AS (PARTITION BY device ORDER BY tick)
     )`);
 }

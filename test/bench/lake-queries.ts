@@ -1,0 +1,136 @@
+/**
+ * `lake-queries`: what an answer takes (DESIGN §8), ours over HTTP and others' on the same rows, in one run.
+ *
+ * 1. The lake is made by our own ingest and compaction (`queries/make-lake.ts`).
+ * 2. Question by question, all contestants are asked in turns, so that they see the same machine: a few times to warm up,
+ *    then for the record. An answer's time is believed if its cells are those of DuckDB alone.
+ * 3. Ours is asked cold: everything it keeps beside the lake deleted, and the process started again.
+ */
+import { join } from 'node:path';
+import { tablesPrefix } from '@varve/common/contract/object-keys.js';
+import { temporaryFolder } from '../installation.js';
+import { openLake, type Lake } from './bench-lake.js';
+import { withOwner, type BenchOptions } from './bench-run.js';
+import { areSame, type AnswerCheck, type Contestant } from './queries/contestant.js';
+import { openClickHouse, openDuckDb, type FilesOf } from './queries/engines.js';
+import { makeLake, tablesOf } from './queries/make-lake.js';
+import { openOurs, type Ours } from './queries/ours.js';
+import { walkQuestions, type Question, type Span } from './queries/questions.js';
+import { truckQuestions } from './queries/truck-questions.js';
+import { reportOf, type Found, type Times } from './queries/query-report.js';
+import { firstDayMs } from './random-walks.js';
+import type { Report } from './report.js';
+
+const warmUps = 3;
+const dayLengthMs = 86_400_000;
+
+export async function benchLakeQueries(options: BenchOptions): Promise<Report> {
+  return await withOwner(async (owner) => {
+    const { note, days } = options;
+    const folder = options.lake ?? temporaryFolder(owner);
+    const filesOf = await makeLakeOf(folder, options);
+    const ours = await openOurs(owner, folder);
+    const duckDb = await openDuckDb(owner, filesOf);
+    const others = [await openClickHouse(owner, join(folder, 'store', tablesPrefix, 'main'))];
+    const span: Span = {
+      firstMs: firstDayMs,
+      dayMs: firstDayMs + Math.floor((days - 1) / 2) * dayLengthMs,
+      endMs: firstDayMs + days * dayLengthMs,
+    };
+    const found: Found[] = [];
+    for (const question of [...walkQuestions(span), ...truckQuestions(span)]) {
+      note(question.name);
+      found.push(await measure(question, ours, duckDb, others, options.asks));
+    }
+    for (const { question, times } of options.cold > 0 ? found : []) {
+      note(`cold: ${question.name}`);
+      times.set('ours, cold', await measureCold(question, ours, options.cold));
+    }
+    return reportOf(found, options);
+  });
+}
+
+/** Which files hold what, once it is made. Whoever made it has ended by then. */
+async function makeLakeOf(folder: string, options: BenchOptions): Promise<FilesOf> {
+  const { days, scale, decimals, note } = options;
+  const size = { days, scale, decimals };
+  return await withOwner(async (making) => {
+    const memoryBytesMax = Math.max(2, Math.min(8, days * scale * 0.4)) * 2 ** 30;
+    const lake = await openLake(making, folder, memoryBytesMax);
+    await lake.catalog.refresh();
+    if (lake.catalog.current().length === 0) await makeLake(lake, size, note);
+    await lake.catalog.refresh();
+    return filesIn(
+      lake,
+      tablesOf(size).map(({ name }) => name),
+      days,
+    );
+  });
+}
+
+function filesIn(lake: Lake, tables: readonly string[], days: number): FilesOf {
+  const dayText = new Date(firstDayMs + Math.floor((days - 1) / 2) * dayLengthMs).toISOString().slice(0, 10);
+  const files = new Map(
+    tables.map((table) => {
+      const state = lake.catalog.get({ database: 'main', table });
+      return [table, [...(state?.files.values() ?? [])]] as const;
+    }),
+  );
+  return (table, asked) =>
+    (files.get(table) ?? [])
+      .filter(({ day }) => asked === 'all' || day === dayText)
+      .map(({ key }) => lake.store.localPath(key) ?? key);
+}
+
+async function measure(
+  question: Question,
+  ours: Ours,
+  duckDb: Contestant,
+  others: readonly Contestant[],
+  asks: number,
+): Promise<Found> {
+  const contestants = [ours, duckDb, ...others];
+  const before = await ours.storeReads();
+  const [times, checks, failures] = [
+    new Map<string, Times>(),
+    new Map<string, AnswerCheck>(),
+    new Map<string, string>(),
+  ];
+  for (let run = 0; run < warmUps + asks; run++)
+    for (const contestant of contestants) {
+      const { name } = contestant;
+      if (failures.has(name)) continue;
+      try {
+        const asked = await contestant.ask(question);
+        if (!asked) continue;
+        checks.set(name, asked.check);
+        if (run >= warmUps) times.set(name, [...(times.get(name) ?? []), asked.ms]);
+      } catch (error) {
+        failures.set(name, String(error));
+      }
+    }
+  const after = await ours.storeReads();
+  const truth = checks.get(duckDb.name);
+  const differing = [...checks].filter(([, check]) => !truth || !areSame(check, truth)).map(([name]) => name);
+  return {
+    question,
+    times,
+    failures,
+    differing,
+    truth,
+    checks,
+    cost: ours.costs.get(question.name),
+    storeRequests: (after.requests - before.requests) / (warmUps + asks),
+    storeBytes: (after.bytes - before.bytes) / (warmUps + asks),
+  };
+}
+
+async function measureCold(question: Question, ours: Ours, runs: number): Promise<Times> {
+  const times: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    await ours.restartEmpty();
+    const asked = await ours.ask(question);
+    if (asked) times.push(asked.ms);
+  }
+  return times;
+}

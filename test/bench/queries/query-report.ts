@@ -1,0 +1,119 @@
+/** What `lake-queries` says of its samples. A time that missed its budget is never rounded to one that met it. */
+import { verdict, type Cell, type Report } from '../report.js';
+import { percentile } from '../statistics.js';
+import type { AnswerCheck } from './contestant.js';
+import type { Cost } from './ours.js';
+import type { Question } from './questions.js';
+
+/** Milliseconds. */
+export type Times = readonly number[];
+
+export interface Found {
+  readonly question: Question;
+  readonly times: Map<string, Times>;
+  /** Who could not answer, and why. */
+  readonly failures: ReadonlyMap<string, string>;
+  /** Who answered something else than DuckDB alone. */
+  readonly differing: readonly string[];
+  readonly truth: AnswerCheck | undefined;
+  readonly checks: ReadonlyMap<string, AnswerCheck>;
+  readonly cost: Cost | undefined;
+  /** Of ours, warm, per question. */
+  readonly storeRequests: number;
+  readonly storeBytes: number;
+}
+
+export interface Run {
+  readonly days: number;
+  readonly scale: number;
+  readonly asks: number;
+}
+
+const [oursName, coldName, duckDbName] = ['ours, warm', 'ours, cold', 'DuckDB alone'];
+
+export function reportOf(found: readonly Found[], { days, scale, asks }: Run): Report {
+  const names = [...new Set(found.flatMap(({ times }) => [...times.keys()]))];
+  const ordered = [oursName, coldName, duckDbName, ...names.filter((name) => !isOwnColumn(name))];
+  const tableOf = (percent: number) => ({
+    title: `p${percent} in ms: ${days} days, scale ${scale}, ${asks} times each in turns`,
+    columns: ['question', ...ordered],
+    rows: found.map((one): Cell[] => [
+      one.question.name,
+      ...ordered.map((name) => cellOf(one, name, percent)),
+    ]),
+  });
+  return {
+    bench: 'lake-queries',
+    tables: [tableOf(50), tableOf(99), costTable(found)],
+    findings: [...found.flatMap(findingsOf), ...summary(found)],
+  };
+}
+
+const isOwnColumn = (name: string) => [oursName, coldName, duckDbName].includes(name);
+
+function cellOf({ times, failures, differing }: Found, name: string, percent: number): Cell {
+  if (failures.has(name)) return 'failed';
+  if (differing.includes(name)) return 'differs';
+  const own = times.get(name);
+  return own === undefined ? '–' : percentile(own, percent);
+}
+
+function costTable(found: readonly Found[]) {
+  return {
+    title: 'Ours, by its own account, the last time; of the store, per question, warm',
+    columns: [
+      'question',
+      'files',
+      'kB in them',
+      'kB answered',
+      'plan, ms',
+      'first row, ms',
+      'store requests',
+      'kB from the store',
+    ],
+    rows: found.map(({ question, cost, storeRequests, storeBytes }): Cell[] => [
+      question.name,
+      String(cost?.files ?? '–'),
+      (cost?.bytes ?? 0) / 1e3,
+      (cost?.bodyBytes ?? 0) / 1e3,
+      cost?.planMs ?? '–',
+      cost?.firstMs ?? '–',
+      storeRequests,
+      storeBytes / 1e3,
+    ]),
+  };
+}
+
+function findingsOf(one: Found): string[] {
+  const { question, times, failures, differing, truth, checks } = one;
+  const said = [...failures].map(([name, reason]) => `${question.name}: ${name} failed: ${reason}`);
+  for (const name of differing)
+    said.push(
+      `${question.name}: ${name} answers something else: ${JSON.stringify(checks.get(name))}, DuckDB alone ${JSON.stringify(truth)}`,
+    );
+  const ours = times.get(oursName);
+  if (question.budgetMs !== undefined && ours)
+    said.push(
+      `${question.name}: ${inMs(percentile(ours, 50))} ms, target ≤ ${question.budgetMs}: ${verdict(percentile(ours, 50) <= question.budgetMs)}`,
+    );
+  return said;
+}
+
+function summary(found: readonly Found[]): string[] {
+  const judged = found.flatMap(({ question, times, differing }) => {
+    const [ours, alone] = [times.get(oursName), times.get(duckDbName)];
+    if (!ours || !alone || differing.includes(oursName)) return [];
+    const [took, bound] = [percentile(ours, 50), 1.2 * percentile(alone, 50) + 2];
+    return [{ name: question.name, took, bound }];
+  });
+  const missed = judged.filter(({ took, bound }) => took > bound);
+  return [
+    `≤ 1.2 × DuckDB alone + 2 ms, p50: ${judged.length - missed.length} of ${found.length} questions: ${verdict(missed.length === 0 && judged.length === found.length)}`,
+    ...missed.map(
+      ({ name, took, bound }) => `over that: ${name}, ${inMs(took)} ms where ${inMs(bound)} are allowed`,
+    ),
+  ];
+}
+
+/** Rounded up. */
+const inMs = (ms: number) => (Math.ceil(ms * 100) / 100).toFixed(2);
