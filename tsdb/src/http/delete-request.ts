@@ -27,16 +27,18 @@ const time = z.string(timeExpected).transform((text, context): number => {
   return us ?? 0;
 });
 
-const schema = z.strictObject({
+export const deleteSchema = z.strictObject({
   where: z.string('must be text').optional(),
   start: time.optional(),
   end: time.optional(),
   dry_run: z.boolean('must be true or false').default(false),
 });
 
+export const dryRunSchema = z.strictObject({ dry_run: z.boolean().default(false) });
+
 /** @throws Failure `bad_param` naming every member that is wrong */
 export function readDeleteRequest(body: unknown): DeleteRequest {
-  const result = schema.safeParse(body ?? {});
+  const result = deleteSchema.safeParse(body ?? {});
   if (!result.success) throw badParams(result.error.issues);
   const { where, start, end, dry_run: isDryRun } = result.data;
   if ((where ?? start ?? end) === undefined)
@@ -49,7 +51,7 @@ export function readDeleteRequest(body: unknown): DeleteRequest {
 }
 
 export function readDryRun(body: unknown): boolean {
-  const result = z.strictObject({ dry_run: z.boolean().default(false) }).safeParse(body ?? {});
+  const result = dryRunSchema.safeParse(body ?? {});
   if (!result.success) throw badParams(result.error.issues);
   return result.data.dry_run;
 }

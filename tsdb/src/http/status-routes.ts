@@ -44,6 +44,7 @@ const endpoints = {
   'GET /api/v1/tables/{table}/completeness': 'until when it has everything, agent by agent',
   'GET /api/v1/tables/{table}/gaps': 'holes in its series, and whose doing they are: ?start=-1d&min=30s',
   'GET /api/v1/agents': 'what each agent last said of itself, and how long ago',
+  'GET /openapi.json': 'all of this for programs: OpenAPI 3.1',
   'GET /status': 'how this server fares, for people',
   'GET /healthz': 'whether it runs',
   'GET /readyz': 'whether it can answer: the store is reached',

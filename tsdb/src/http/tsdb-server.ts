@@ -11,6 +11,7 @@ import { Completeness, type CompletenessSources } from './completeness.js';
 import { addCompletenessRoutes } from './completeness-routes.js';
 import { addConflictRoutes, type ConflictSources } from './conflict-routes.js';
 import { addLatestRoutes, type LatestSources } from './latest-routes.js';
+import { addOpenApiRoute } from './openapi.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addRangeRoutes } from './range-routes.js';
 import { addSeriesRoutes } from './series-routes.js';
@@ -37,6 +38,7 @@ const bodyBytesMax = 2 ** 20;
 export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   const { log, registry, engine, catalog } = options;
   const server = createHttpServer({ log, registry, bodyBytesMax });
+  addOpenApiRoute(server, options.version);
   const completeness = new Completeness(options);
   const completeUntil = (snapshots: readonly Snapshot[]) => completeness.knownOf(snapshots);
   addQueryRoutes(server, engine, log, completeUntil);

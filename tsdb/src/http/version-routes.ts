@@ -12,11 +12,11 @@ import { findTable, tableNotFound } from '../query/find-table.js';
 
 const versionsMax = 1_000;
 const versionNumber = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const pageSchema = z.strictObject({
+export const pageSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(versionsMax).default(100),
   before: versionNumber.optional(),
 });
-const restoreSchema = z.strictObject({
+export const restoreSchema = z.strictObject({
   version: z.int().nonnegative(),
   dry_run: z.boolean().default(false),
 });
