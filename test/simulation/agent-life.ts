@@ -16,9 +16,11 @@ import { IntakeGate } from '@varve/edge-agent/buffer/intake-gate.js';
 import { reportDiskFull } from '@varve/edge-agent/buffer/report-disk-full.js';
 import { StreamRanks } from '@varve/edge-agent/buffer/stream-ranks.js';
 import { Reduction } from '@varve/edge-agent/reduce/reduction.js';
+import type { StreamConfig } from '@varve/edge-agent/config.js';
 import { Router } from '@varve/edge-agent/decode/router.js';
 import { createEdgeMetrics } from '@varve/edge-agent/metrics.js';
 import { keepRaw } from '@varve/edge-agent/log/keep-raw.js';
+import { LetterReplayer } from '@varve/edge-agent/replay/replay-letters.js';
 import { Outbox } from '@varve/edge-agent/ship/outbox.js';
 import { Pump } from '@varve/edge-agent/ship/pump.js';
 import { remakeShipment } from '@varve/edge-agent/ship/remake-shipment.js';
@@ -27,12 +29,12 @@ import { MqttSource } from '@varve/edge-agent/source/mqtt-source.js';
 import type { FakeBroker } from './fake-broker.js';
 import type { FakeDisk } from './fake-disk.js';
 import type { FakeLog } from './fake-log.js';
-import { streams } from './fake-messages.js';
 import type { FakeStore } from './fake-store.js';
 import type { Profile } from './profile.js';
 
 export interface Surroundings {
   readonly profile: Profile;
+  readonly streams: readonly StreamConfig[];
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: FakeLog;
@@ -51,9 +53,11 @@ export class AgentLife {
   /** Undefined while it runs; then why it ended, null where it was told to. */
   ended: Error | null | undefined;
   readonly #stop = new AbortController();
+  #replayer: LetterReplayer | undefined;
 
   constructor(surroundings: Surroundings) {
-    run(surroundings, this.#stop.signal).then(
+    const onStarted = (replayer: LetterReplayer) => (this.#replayer = replayer);
+    run(surroundings, onStarted, this.#stop.signal).then(
       () => (this.ended = null),
       (error: unknown) => (this.ended = error as Error),
     );
@@ -66,10 +70,25 @@ export class AgentLife {
   stop(): void {
     this.#stop.abort();
   }
+
+  /** As somebody would ask for it. False while it starts, and where it stops. */
+  replay(): boolean {
+    if (!this.#replayer || this.isStopping) return false;
+    const question = { stream: undefined, isDryRun: false };
+    // Refused writes and a full buffer are answers: it can be asked again.
+    this.#replayer.replay(question, this.#stop.signal).catch((error: unknown) => {
+      if (!(error instanceof Failure)) this.ended = error as Error;
+    });
+    return true;
+  }
 }
 
-async function run(surroundings: Surroundings, signal: AbortSignal): Promise<void> {
-  const { profile, clock, random, disk, broker, store } = surroundings;
+async function run(
+  surroundings: Surroundings,
+  onStarted: (replayer: LetterReplayer) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { profile, streams, clock, random, disk, broker, store } = surroundings;
   const limits = {
     ...{ bytesMax: profile.bufferBytesMax, ageMaxMs: undefined, keepFreeBytes: 0 },
     onFull: profile.onFull,
@@ -139,6 +158,7 @@ async function run(surroundings: Surroundings, signal: AbortSignal): Promise<voi
     connect: (options) => broker.connect(options),
     onDurable: () => pump.wake(),
   });
+  onStarted(new LetterReplayer({ streams, log, keeper, pump, clock, metrics }));
   await runLoops(signal, [
     (stop) => shipper.run(stop),
     (stop) => pump.run(stop),

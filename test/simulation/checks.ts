@@ -104,7 +104,8 @@ function countLoss(row: Row, lost: Map<string, number>): void {
   const stream = String(row['stream'] ?? '');
   // Partials, not messages.
   if (stream === aggregatedTable) return;
-  lost.set(stream, (lost.get(stream) ?? 0) + Number(row['count']));
+  const count = row['kind'] === 'replayed' ? -Number(row['count']) : Number(row['count']);
+  lost.set(stream, (lost.get(stream) ?? 0) + count);
 }
 
 /** The partials of each window add up to its rows. */

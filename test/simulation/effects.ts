@@ -38,6 +38,7 @@ export const sights = [
   'recent blocks released',
   'newest data first',
   'dead letter',
+  'dead letter replayed',
   'shipment made again',
   'rows left out',
 ] as const;

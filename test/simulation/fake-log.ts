@@ -56,6 +56,7 @@ export class FakeLog {
     const { seen } = this.#options.effects;
     if (this.tables.totals.has('evicted')) seen.add('evicted');
     if (this.tables.totals.has('dead_letter')) seen.add('dead letter');
+    if (this.tables.totals.has('replayed')) seen.add('dead letter replayed');
     if (this.releasedIds.size > 0) seen.add('recent blocks released');
     if ([...this.tables.lanes.values()].some(({ lane }) => lane === backlogLane))
       seen.add('newest data first');

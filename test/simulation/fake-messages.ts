@@ -56,14 +56,18 @@ export const streams: readonly StreamConfig[] = ['pressure', 'vibration', reduce
   };
 });
 
-export function makeMessage(id: number, random: () => number): FakeMessage {
+/** After somebody mended it: what two names of one column kept from being read can be. */
+export const mendedStreams: readonly StreamConfig[] = streams.map((stream) => ({ ...stream, drop: ['X'] }));
+
+/** Of so many messages two names are one column. */
+export function makeMessage(id: number, random: () => number, clashShare: number): FakeMessage {
   const topic = random() < 0.05 ? nobodysTopic : (streams[chooseStream(random())]?.name ?? nobodysTopic);
   const text =
     random() < 0.05
       ? `not JSON ${id}`
       : topic === reducedTable
         ? flowOf(id)
-        : `{"id":${id},"ts":${timeMsOf(id)}}`;
+        : `{"id":${id},"ts":${timeMsOf(id)}${random() < clashShare ? ',"x":1,"X":2' : ''}}`;
   return { id, topic, payload: Buffer.from(text), qos: random() < 0.05 ? 0 : 1 };
 }
 

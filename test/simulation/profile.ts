@@ -33,6 +33,8 @@ export interface Profile {
     readonly timePasses: number;
     readonly clockSet: number;
     readonly outage: number;
+    /** The configuration is mended, and then each time: dead letters are replayed. Where at all, both when all heals, too. */
+    readonly mended: number;
   };
   /** Chances of each request or write. */
   readonly storeTrouble: number;
@@ -71,6 +73,7 @@ export function chooseProfile(random: Random): Profile {
       timePasses: sometimes(0.03),
       clockSet: sometimes(0.003),
       outage: sometimes(0.02),
+      mended: sometimes(0.01),
     },
     storeTrouble: sometimes(0.2),
     logRefuses: sometimes(0.1),

@@ -23,7 +23,7 @@ import { Effects, type Sight } from './effects.js';
 import { FakeBroker } from './fake-broker.js';
 import { FakeDisk } from './fake-disk.js';
 import { FakeLog } from './fake-log.js';
-import { makeMessage, type FakeMessage } from './fake-messages.js';
+import { makeMessage, mendedStreams, streams, type FakeMessage } from './fake-messages.js';
 import { FakeStore } from './fake-store.js';
 import type { PlantedFault } from './planted-faults.js';
 import { chooseProfile, type Profile } from './profile.js';
@@ -64,6 +64,9 @@ class Simulation {
   #life: AgentLife | undefined;
   #isHealed = false;
   #isStoreDown = false;
+  #isMended = false;
+  /** Once everything has healed. */
+  #replaysLeft = 0;
   #published = 0;
   #steps = 0;
 
@@ -76,7 +79,10 @@ class Simulation {
     const effects = new Effects(isTraced);
     this.#effects = effects;
     effects.note(`seed ${seed}: ${JSON.stringify(profile)}`);
-    this.#messages = Array.from({ length: profile.messages }, (_, index) => makeMessage(index + 1, random));
+    const clashShare = profile.chances.mended > 0 ? 0.3 : 0;
+    this.#messages = Array.from({ length: profile.messages }, (_, index) =>
+      makeMessage(index + 1, random, clashShare),
+    );
     this.#disk = new FakeDisk(effects, () => this.#happens(profile.diskFull));
     this.#store = new FakeStore({
       ...{ effects, random, planted, disk: this.#disk },
@@ -139,6 +145,7 @@ class Simulation {
     }
     if (!this.#isHealed && this.#causeTrouble()) return;
     const random = this.#random;
+    if (this.#replaysLeft > 0 && random() < 0.1 && this.#life.replay()) this.#replaysLeft--;
     const choice = random();
     if (this.#published < this.#messages.length && (choice < 0.2 || this.#isHealed)) {
       const message = this.#messages[this.#published++];
@@ -157,6 +164,7 @@ class Simulation {
     else if (this.#happens(chances.sessionLost)) this.#broker.loseSession();
     else if (this.#happens(chances.timePasses)) this.#effects.passTime(wholeBetween(random, 1, 200_000));
     else if (this.#happens(chances.clockSet)) this.#effects.setWallClock(wholeBetween(random, -1e6, 1e6));
+    else if (this.#happens(chances.mended)) this.#mend();
     else if (this.#happens(chances.outage)) this.#turnStore(!this.#isStoreDown);
     else return false;
     return true;
@@ -167,6 +175,7 @@ class Simulation {
     if (this.#happens(this.#profile.damage)) this.#disk.damage(this.#random);
     this.#life = new AgentLife({
       ...{ profile: this.#profile, clock: this.#effects.clock, random: this.#random, log: this.#log },
+      streams: this.#isMended ? mendedStreams : streams,
       ...{ disk: this.#disk, broker: this.#broker, store: this.#store },
     });
   }
@@ -191,6 +200,17 @@ class Simulation {
     this.#life.stop();
   }
 
+  /** The configuration, once, which the next start reads; then dead letters are replayed. */
+  #mend(): void {
+    if (this.#isMended) {
+      if (this.#life?.replay()) this.#effects.note('somebody replays dead letters');
+      return;
+    }
+    this.#isMended = true;
+    this.#effects.note('the configuration is mended');
+    this.#crash();
+  }
+
   #turnStore(isDown: boolean): void {
     this.#isStoreDown = isDown;
     this.#effects.note(isDown ? 'the store goes away' : 'the store is back');
@@ -200,6 +220,9 @@ class Simulation {
     this.#effects.note('everything heals');
     this.#isStoreDown = false;
     this.#isHealed = true;
+    if (this.#profile.chances.mended === 0) return;
+    if (!this.#isMended) this.#mend();
+    this.#replaysLeft = 2;
   }
 
   #isAtRest(): boolean {
@@ -207,6 +230,7 @@ class Simulation {
     return (
       // What a power cut brought back is removed by the next start.
       this.#life !== undefined &&
+      this.#replaysLeft === 0 &&
       this.#published === this.#messages.length &&
       this.#broker.isIdle &&
       !this.#effects.isAnyPending &&
