@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test';
 import mqtt from 'mqtt';
 import { startEmbeddedBroker } from './brokers.js';
 import { edgeProgram, Installation } from './installation.js';
-import { freePort, startNode, waitFor } from './processes.js';
+import { freePort, startNode, startProcess, waitFor } from './processes.js';
 
 const streams = {
   readings: { topic: 'plant/{device}/readings', format: 'json', time: { path: 'ts', unit: 'ms' } },
@@ -64,6 +64,18 @@ test('messages are shown as they are decoded, and an agent that ends ends the ta
   assert.match(levels.stdout, /^\{[^\n]*"stream":"levels"[^\n]*\}\n$/, 'one line, of that stream');
   assert.equal((await installation.agent?.stop())?.code, 0);
   assert.equal((await all.exited).code, 0, all.output);
+});
+
+test('a reader that has seen enough ends the tail without a word', async (context) => {
+  const { installation, client } = await start(context);
+  const line = `"${process.execPath}" "${edgeProgram}" tail --config edge.yaml | head -n 1`;
+  const piped = startProcess(context, 'sh', ['-c', line], { cwd: installation.dir });
+  const send = async () => {
+    await client.publishAsync('plant/a/level', '7', { qos: 1 });
+    return !piped.isRunning;
+  };
+  await waitFor('the pipe to end', send, 30_000, () => piped.output);
+  assert.match(piped.output, /^\{[^\n]*\}\n$/, 'one line, and nothing on standard error');
 });
 
 test('a stream that does not exist, and an agent that does not run, are explained', async (context) => {

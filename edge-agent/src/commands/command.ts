@@ -36,6 +36,14 @@ export function sourceOf({ config, set }: ConfigOptions, { host }: CommandContex
   return { path: config, assignments: set, env: host.env };
 }
 
+/** Ends without a word when whoever reads the output, such as `head`, has what they wanted. */
+export function endWithReader({ host }: CommandContext): void {
+  host.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') host.exit(0);
+    throw error;
+  });
+}
+
 /** For commander: a whole number within bounds. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -6,6 +6,7 @@ import { showTail } from '../status/tail-client.js';
 import {
   addConfigOptions,
   addExamples,
+  endWithReader,
   sourceOf,
   wholeNumber,
   type ConfigOptions,
@@ -45,6 +46,7 @@ export const define: DefineCommand = (command, context) => {
     )
     .option('--json', 'a line of JSON each; so it is when it does not go to a terminal, without --dead')
     .action(async (stream: string | undefined, options: TailCommandOptions) => {
+      endWithReader(context);
       const { listen } = await readEdgeConfig(sourceOf(options, context));
       if (options.replayDead) {
         const question = { stream, isDryRun: options.dryRun ?? false };
