@@ -38,7 +38,10 @@ async function withLake<T>(note: BenchOptions['note'], work: (lake: Lake) => Pro
       child.once('exit', () => reject(new Error('the server ended')));
     });
     const agent = new Agent({ keepAlive: true, maxSockets: 100 });
-    owner.after(() => Promise.resolve(agent.destroy()));
+    owner.after(() => {
+      agent.destroy();
+      return Promise.resolve();
+    });
     const ask: Lake['ask'] = (sql, format = 'json', signal) =>
       new Promise((resolve, reject) => {
         const query = new URLSearchParams({ sql, format, timeout: '10m' }).toString();
