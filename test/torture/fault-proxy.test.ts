@@ -48,3 +48,14 @@ test('shares of fates', () => {
   const fates = [0, 0.24, 0.25, 0.49, 0.5, 0.74, 0.75, 0.99].map((chance) => planFate(weather, chance));
   assert.deepEqual(fates, ['slow down', 'slow down', 'reset', 'reset', 'lost', 'lost', 'pass', 'pass']);
 });
+
+test('answers to PUTs alone can be lost', () => {
+  const weather = { ...calm, lost: 0.25, lostPuts: 0.25 };
+  const fates = ['PUT', 'GET'].map((method) =>
+    [0.24, 0.25, 0.5].map((chance) => planFate(weather, chance, method)),
+  );
+  assert.deepEqual(fates, [
+    ['lost', 'lost', 'pass'],
+    ['lost', 'pass', 'pass'],
+  ]);
+});

@@ -32,6 +32,8 @@ export interface Weather {
   readonly slowDown: number;
   readonly reset: number;
   readonly lost: number;
+  /** Of PUTs alone, on top of the others; absent: none. */
+  readonly lostPuts?: number;
 }
 
 export const calm: Weather = { isOut: false, delayMsMax: 0, slowDown: 0, reset: 0, lost: 0 };
@@ -60,7 +62,7 @@ export async function startFaultProxy(owner: Owner, target: URL, random: Random)
     const body = await readBody(request);
     await systemClock.sleep(random() * weather.delayMsMax);
     if (weather.isOut) return void request.socket.destroy();
-    const fate = planFate(weather, random());
+    const fate = planFate(weather, random(), request.method);
     fates.set(fate, (fates.get(fate) ?? 0) + 1);
     await meet(fate, target, { request, response, body });
   };
@@ -96,10 +98,11 @@ export async function startFaultProxy(owner: Owner, target: URL, random: Random)
 }
 
 /** `chance` in [0, 1). */
-export function planFate({ slowDown, reset, lost }: Weather, chance: number): Fate {
+export function planFate(weather: Weather, chance: number, method?: string): Fate {
+  const { slowDown, reset, lost, lostPuts = 0 } = weather;
   if (chance < slowDown) return 'slow down';
   if (chance < slowDown + reset) return 'reset';
-  return chance < slowDown + reset + lost ? 'lost' : 'pass';
+  return chance < slowDown + reset + lost + (method === 'PUT' ? lostPuts : 0) ? 'lost' : 'pass';
 }
 
 interface Exchange {
