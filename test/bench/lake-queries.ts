@@ -15,6 +15,7 @@ import { areSame, type AnswerCheck, type Contestant } from './queries/contestant
 import { openClickHouse, openDuckDb, type FilesOf } from './queries/engines.js';
 import { makeLake, tablesOf } from './queries/make-lake.js';
 import { openOurs, type Ours } from './queries/ours.js';
+import { openPeers } from './queries/peers.js';
 import { walkQuestions, type Question, type Span } from './queries/questions.js';
 import { truckQuestions } from './queries/truck-questions.js';
 import { reportOf, type Found, type Times } from './queries/query-report.js';
@@ -31,7 +32,8 @@ export async function benchLakeQueries(options: BenchOptions): Promise<Report> {
     const filesOf = await makeLakeOf(folder, options);
     const ours = await openOurs(owner, folder);
     const duckDb = await openDuckDb(owner, filesOf);
-    const others = [await openClickHouse(owner, join(folder, 'store', tablesPrefix, 'main'))];
+    const clickHouse = await openClickHouse(owner, join(folder, 'store', tablesPrefix, 'main'));
+    const others = [clickHouse, ...(options.peers ? await openPeers(owner, filesOf, note) : [])];
     const span: Span = {
       firstMs: firstDayMs,
       dayMs: firstDayMs + Math.floor((days - 1) / 2) * dayLengthMs,

@@ -51,6 +51,7 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
   const lastOf = (table: string) => (dialect: Dialect) =>
     `SELECT device, site, max(time) AS at, ${walkFields.map((field) => `${dialect.last(field)} AS ${field}_`).join(', ')}
       FROM ${table} GROUP BY device, site`;
+  const pixelSeconds = pixelWidth((endMs - firstMs) / 1_000);
   const lateral = `SELECT d.device, r.* FROM devices d CROSS JOIN LATERAL
     (SELECT time, ${walkFields.join(', ')} FROM walk WHERE device = d.device ORDER BY time DESC LIMIT 1) r`;
   return [
@@ -59,7 +60,7 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
       tables: walk,
       days: 'all',
       sql: lastOf('walk'),
-      ours: "SELECT * EXCLUDE (day) FROM latest('walk')",
+      ours: { path: '/api/v1/latest?table=walk' },
       postgreSql: lateral,
       influxQl: `SELECT ${walkFields.map((field) => `last(${field})`).join(', ')} FROM walk GROUP BY device`,
       promQl: { query: '{__name__=~"walk_.*"}', endMs: endMs - 10_000 },
@@ -69,7 +70,7 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
       tables: ['fleet'],
       days: 'all',
       sql: lastOf('fleet'),
-      ours: "SELECT * EXCLUDE (day) FROM latest('fleet')",
+      ours: { path: '/api/v1/latest?table=fleet' },
       postgreSql: null,
       budgetMs: 10,
     },
@@ -149,22 +150,22 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
         FROM (SELECT unnest(range(${dialect.moment(hourAt)}, ${dialect.moment(hourAt + hourMs)}, INTERVAL 5 SECONDS)) AS t) g
         LEFT JOIN (SELECT ${dialect.bucket(5)} AS t, avg(temperature) AS mean FROM walk
           WHERE device = '${device}' AND ${within(dialect, hourAt, hourAt + hourMs)} GROUP BY 1) r ON r.t = g.t ORDER BY 1`,
-      ours: `SELECT time_bucket_gapfill('5 seconds', time) AS t, locf(avg(temperature)) AS mean FROM walk
-        WHERE device = '${device}' AND time >= TIMESTAMPTZ '${iso(hourAt)}' AND time < TIMESTAMPTZ '${iso(hourAt + hourMs)}' GROUP BY t ORDER BY t`,
+      ours: {
+        path: `/api/v1/range?table=walk&device=${device}&columns=temperature&start=${iso(hourAt)}&end=${iso(hourAt + hourMs)}&every=5s&fill=previous`,
+      },
       clickHouse: null,
       postgreSql: null,
       influxQl: `SELECT mean(temperature) FROM walk WHERE device = '${device}' AND ${influxWithin(hourAt, hourAt + hourMs)} GROUP BY time(5s) fill(previous)`,
     },
     {
-      name: 'all of one series, lowest and highest of 1,000 pixels',
+      name: 'all of one series, lowest and highest by pixel',
       tables: walk,
       days: 'all',
       sql: (dialect) => {
-        const seconds = Math.ceil((endMs - firstMs) / 1_000_000);
-        return `SELECT ${dialect.bucket(seconds)} AS t, min(temperature) AS low, max(temperature) AS high FROM walk
+        return `SELECT ${dialect.bucket(pixelSeconds)} AS t, min(temperature) AS low, max(temperature) AS high FROM walk
           WHERE device = '${device}' GROUP BY t ORDER BY t`;
       },
-      influxQl: `SELECT min(temperature), max(temperature) FROM walk WHERE device = '${device}' AND ${influxWithin(firstMs, endMs)} GROUP BY time(${Math.ceil((endMs - firstMs) / 1_000_000)}s) fill(none)`,
+      influxQl: `SELECT min(temperature), max(temperature) FROM walk WHERE device = '${device}' AND ${influxWithin(firstMs, endMs)} GROUP BY time(${pixelSeconds}s) fill(none)`,
     },
     {
       name: 'ASOF join of two series, a day',
@@ -179,4 +180,11 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
       postgreSql: null,
     },
   ];
+}
+
+/** At most 1,000 on a screen; all engines align widths that divide a day alike. */
+function pixelWidth(seconds: number): number {
+  let width = Math.max(10, Math.ceil(seconds / 1_000));
+  while (width < 86_400 && 86_400 % width !== 0) width++;
+  return width;
 }
