@@ -13,6 +13,7 @@
  *     pins/<database>/<table>/<version, 20 digits>.json      a version that is kept for good
  *     ops/jobs/<id>.json                                      a delete of rows, until it is done
  *     ops/lease/<term, 12 digits>.json                        which tsdb works on the store
+ *     ops/tokens/<id>.json                                    who may ask what; holds no secret, only its hash
  *     probe/<uuid>                                            written and deleted when a store is opened
  */
 import { Failure } from '../errors.js';
@@ -42,6 +43,7 @@ export const quarantinePrefix = 'quarantine/';
 export const agentsPrefix = 'agents/';
 export const jobsPrefix = 'ops/jobs/';
 export const leasePrefix = 'ops/lease/';
+export const tokensPrefix = 'ops/tokens/';
 export const probePrefix = 'probe/';
 export const defaultDatabase = 'main';
 export const firstSeq = 1;
@@ -189,6 +191,10 @@ export function dataFileKey(name: TableName, path: string): string {
 
 export function jobKey(id: string): string {
   return `${jobsPrefix}${requireKeyPart('job', id)}.json`;
+}
+
+export function tokenKey(id: string): string {
+  return `${tokensPrefix}${requireKeyPart('token', id)}.json`;
 }
 
 export function leaseKey(term: number): string {

@@ -30,7 +30,8 @@ const packageImports: Readonly<Record<string, readonly string[]>> = {
 
 /** Which folders of `tsdb/src` may import which, besides themselves and files of `tsdb/src` itself. */
 const tsdbImports: Readonly<Record<string, readonly string[]>> = {
-  http: ['sensors', 'query', 'latest', 'delta'],
+  http: ['access', 'sensors', 'query', 'latest', 'delta'],
+  access: [],
   sensors: ['query', 'latest', 'delta'],
   query: ['latest', 'delta', 'cache'],
   ingest: ['latest', 'delta', 'cache'],

@@ -34,6 +34,7 @@ test('the example of the design works as it stands', async () => {
     store: { url: join(folder, 'lake'), endpoint: undefined, region: undefined, pathStyle: false },
     dataDir: join(folder, 'tsdb-data'),
     listen: { host: '127.0.0.1', port: 8181 },
+    insecure: false,
     ingest: { everyMs: 2_000 },
     cache: { diskBytes: 20e9, memoryBytes: 4e9 },
     tables: new Map([

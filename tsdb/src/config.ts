@@ -25,6 +25,8 @@ export interface TsdbConfig {
   /** Absolute. Holds only what can be rebuilt. */
   readonly dataDir: string;
   readonly listen: ListenAddress;
+  /** Listen elsewhere than on loopback, and let everybody do everything. */
+  readonly insecure: boolean;
   readonly ingest: { readonly everyMs: number };
   /** How often is looked for files to compact. */
   readonly compact: { readonly everyMs: number };
@@ -73,6 +75,7 @@ const tsdbSchema = z
     store: storeSchema,
     data_dir: folderPath.default('./tsdb-data'),
     listen: listenAddress().prefault('127.0.0.1:8181'),
+    insecure: z.boolean({ error: 'write true or false' }).default(false),
     ingest: z
       .strictObject({ every: durationMs({ minMs: 100, maxMs: 3_600_000 }).prefault('2s') })
       .prefault({}),
@@ -92,6 +95,7 @@ const tsdbSchema = z
     store: raw.store,
     dataDir: raw.data_dir,
     listen: raw.listen,
+    insecure: raw.insecure,
     ingest: { everyMs: raw.ingest.every },
     compact: { everyMs: raw.compact.every },
     lease: raw.lease,

@@ -6,9 +6,11 @@ import { parseDurationMs } from '@varve/common/config/units.js';
 import { createLogger } from '@varve/common/log.js';
 import { createRegistry } from '@varve/common/metrics.js';
 import { runProgram, stopSignal } from '@varve/common/program.js';
+import { useToken } from './client/ask-server.js';
 import { printQuery, printTables } from './client/print-answers.js';
 import { printDelete, printRetention } from './client/print-jobs.js';
 import { readTsdbConfig, type TsdbConfig } from './config.js';
+import type { TokenFlags } from './commands/tokens.js';
 import { runTsdb } from './tsdb.js';
 
 interface CommonOptions {
@@ -27,6 +29,8 @@ interface DeleteFlags {
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
+
+useToken(process.env['VARVE_TOKEN']);
 
 const program = new Command('varve-tsdb')
   .description(
@@ -47,6 +51,10 @@ function addCommand(usage: string, description: string, example: string): Comman
 
 const readConfigOf = ({ config, set }: CommonOptions): Promise<TsdbConfig> =>
   readTsdbConfig({ path: config, assignments: set, env: process.env });
+
+function collectText(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
 
 function parseCount(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1.');
@@ -100,6 +108,27 @@ addCommand('tables', 'Lists the tables of the running server.', 'tables --config
   .action(async (options: CommonOptions) => {
     const { listen } = await readConfigOf(options);
     process.stdout.write(await printTables(listen, { json: options.json ?? false }));
+  });
+
+addCommand(
+  'token <action>',
+  'create, list or revoke tokens: who may ask what over the network.',
+  'token create --scope read:environment --expires 90d --config tsdb.yaml',
+)
+  .option(
+    '--scope <scope>',
+    'read, write or admin; of one table: read:environment, read:lab.*',
+    collectText,
+    [],
+  )
+  .option('--description <text>', 'for whom', '')
+  .option('--expires <duration>', 'such as 90d; never if left out', parseDuration)
+  .option('--requests-per-minute <count>', 'more are refused for a while', parseCount)
+  .option('--id <id>', 'of the token to revoke')
+  .option('--json', 'for programs')
+  .action(async (action: string, options: CommonOptions & TokenFlags) => {
+    const { printTokens } = await import('./commands/tokens.js');
+    process.stdout.write(await printTokens(await readConfigOf(options), action, options));
   });
 
 const parseVersion = (text: string): number => {

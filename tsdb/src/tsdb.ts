@@ -11,6 +11,7 @@ import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
 import { openStore } from '@varve/common/store/open-store.js';
+import { openTokens } from './access/open-tokens.js';
 import { FileCache } from './cache/file-cache.js';
 import { cacheFolder, dataFileFolders, logFolder, retentionOf, type TsdbConfig } from './config.js';
 import { CountingStore } from './counting-store.js';
@@ -97,7 +98,8 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
   };
   const conflictsOf = (name: TableName) => ingester.conflictsOf(name);
   const ingestState = () => ingester.status();
-  const asked = { store, catalog, engine, newestRows, conflictsOf, ingestState, past };
+  const tokens = await openTokens(config, store, clock);
+  const asked = { store, catalog, engine, newestRows, conflictsOf, ingestState, past, tokens };
   const server = createTsdbServer({ ...common, version, startedMs, parts, ...asked });
   addJobRoutes(server, { catalog, jobs, upkeep });
 

@@ -54,10 +54,19 @@ export async function askServer(address: ListenAddress, path: string, body?: obj
   return await ask(address, path, { method: 'POST', headers, body: JSON.stringify(body) });
 }
 
+/** For a server that wants one: `VARVE_TOKEN` of the command line. */
+let bearer: string | undefined;
+
+export function useToken(token: string | undefined): void {
+  bearer = token;
+}
+
 async function ask(address: ListenAddress, path: string, init: RequestInit = {}): Promise<unknown> {
   const url = `http://${formatListenAddress(reachable(address))}${path}`;
   try {
-    const response = await fetch(url, init);
+    const headers = new Headers(init.headers);
+    if (bearer !== undefined && bearer !== '') headers.set('authorization', `Bearer ${bearer}`);
+    const response = await fetch(url, { ...init, headers });
     const answer: unknown = await response.json();
     if (!response.ok) throw toFailure(answer as Problem, response.status);
     return answer;

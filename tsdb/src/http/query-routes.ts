@@ -17,6 +17,7 @@ import type { Snapshot } from '../delta/snapshot.js';
 import { tableLabel } from '../query/find-table.js';
 import type { QueryEngine, QueryPlan } from '../query/query-engine.js';
 import { renderAnswer } from '../query/render-answer.js';
+import { visibleTables } from './access-hook.js';
 import { acceptedFormat, mediaTypes } from './answer-format.js';
 import { acceptedEncoding, compress } from './compression.js';
 import { readQueryBody, readQueryString, type AskedQuery } from './query-request.js';
@@ -78,7 +79,8 @@ export async function answerQuery(
 ): Promise<FastifyReply> {
   const client = new AbortController();
   reply.raw.once('close', () => client.abort());
-  const plan = await engine.plan(asked.query);
+  const isVisible = (snapshot: Snapshot) => visibleTables(request, [snapshot]).length > 0;
+  const plan = await engine.plan({ ...asked.query, isVisible });
   const plannedMs = engine.elapsedMs(plan);
   const tag = entityTag(asked, plan);
   void reply

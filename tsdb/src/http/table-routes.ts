@@ -5,10 +5,13 @@ import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { FastifyInstance } from '@varve/common/http-server.js';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { findTable, tableNotFound } from '../query/find-table.js';
+import { visibleTables } from './access-hook.js';
 import { describeTable, type TableDescription } from './describe-table.js';
 
 export function addTableRoutes(server: FastifyInstance, catalog: TableCatalog): void {
-  server.get('/api/v1/tables', () => ({ tables: catalog.current().map(describeTable) }));
+  server.get('/api/v1/tables', (request) => ({
+    tables: visibleTables(request, catalog.current()).map(describeTable),
+  }));
   server.get<{ Params: { table: string } }>('/api/v1/tables/:table', ({ params }) =>
     describeNamed(params.table, catalog),
   );

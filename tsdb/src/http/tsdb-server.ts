@@ -4,8 +4,10 @@
 import { createHttpServer, type FastifyInstance } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
+import type { TokenBook } from '../access/token-book.js';
 import type { RestoreContext } from '../delta/restore-table.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { addAccess } from './access-hook.js';
 import { addAgentRoutes } from './agent-routes.js';
 import { Completeness, type CompletenessSources } from './completeness.js';
 import { addCompletenessRoutes } from './completeness-routes.js';
@@ -28,6 +30,8 @@ export interface TsdbServerOptions extends StatusSources {
   readonly ingestState?: CompletenessSources['ingestState'];
   /** As `LatestSources` has it; absent where no register is kept. */
   readonly newestRows?: LatestSources['newestRows'];
+  /** Absent: everybody may do everything. */
+  readonly tokens?: TokenBook | undefined;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -38,6 +42,7 @@ const bodyBytesMax = 2 ** 20;
 export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
   const { log, registry, engine, catalog } = options;
   const server = createHttpServer({ log, registry, bodyBytesMax });
+  if (options.tokens) addAccess(server, options.tokens, catalog);
   addOpenApiRoute(server, options.version);
   const completeness = new Completeness(options);
   const completeUntil = (snapshots: readonly Snapshot[]) => completeness.knownOf(snapshots);

@@ -108,13 +108,13 @@ export class QueryEngine {
   async plan(request: QueryRequest): Promise<QueryPlan> {
     const { catalog, clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const { sql, params = [], database = defaultDatabase } = request;
+    const { sql, params = [], database = defaultDatabase, isVisible = () => true } = request;
     this.#stopping.signal.throwIfAborted();
     const { parser } = await this.#database;
     const parse = <T>(work: () => Promise<T>) => this.#parsing.run(work);
     const read = (snapshots: readonly Snapshot[]) =>
       this.#statements.read(sql, database, snapshots, parser, parse);
-    let statement = await read(catalog.current());
+    let statement = await read(catalog.current().filter(isVisible));
     if (request.asOf) statement = await read(await pastSnapshots(catalog, statement, request.asOf));
     planBinding(statement.parameterNames, params);
     const tables = planTables(statement, params, clock.nowMs());

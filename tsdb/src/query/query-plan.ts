@@ -15,6 +15,8 @@ export interface QueryRequest {
   readonly params?: Params;
   /** Where tables are that stand without one. */
   readonly database?: string;
+  /** Tables for which it is false are not there. */
+  readonly isVisible?: ((snapshot: Snapshot) => boolean) | undefined;
   readonly rowsMax?: number;
   /** From now to the last row taken, waiting in line included. */
   readonly timeoutMs?: number;
