@@ -11,6 +11,7 @@ import { tablesPrefix } from '@varve/common/contract/object-keys.js';
 import { temporaryFolder } from '../installation.js';
 import { openLake, type Lake } from './bench-lake.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
+import { readUsage } from './process-usage.js';
 import { areSame, type AnswerCheck, type Contestant } from './queries/contestant.js';
 import { openClickHouse, openDuckDb, type FilesOf } from './queries/engines.js';
 import { makeLake, tablesOf } from './queries/make-lake.js';
@@ -98,7 +99,13 @@ async function measure(
     new Map<string, AnswerCheck>(),
     new Map<string, string>(),
   ];
-  for (let run = 0; run < warmUps + asks; run++)
+  const cpuMs = new Map<string, number>();
+  const countCpu = (sign: 1 | -1) => {
+    for (const { name, pid } of contestants)
+      if (pid) cpuMs.set(name, (cpuMs.get(name) ?? 0) + (sign * readUsage(pid()).cpuUs) / 1_000 / asks);
+  };
+  for (let run = 0; run < warmUps + asks; run++) {
+    if (run === warmUps) countCpu(-1);
     for (const contestant of contestants) {
       const { name } = contestant;
       if (failures.has(name)) continue;
@@ -111,12 +118,15 @@ async function measure(
         failures.set(name, String(error));
       }
     }
+  }
+  countCpu(1);
   const after = await ours.storeReads();
   const truth = checks.get(duckDb.name);
   const differing = [...checks].filter(([, check]) => !truth || !areSame(check, truth)).map(([name]) => name);
   return {
     question,
     times,
+    cpuMs,
     failures,
     differing,
     truth,

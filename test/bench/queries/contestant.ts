@@ -15,6 +15,8 @@ export interface Asked {
 
 export interface Contestant {
   readonly name: string;
+  /** Of the process that answers, all of whose work is there; undefined where it is in several. */
+  readonly pid?: () => number;
   /** Undefined where the question cannot be put to it. */
   ask(question: Question): Promise<Asked | undefined>;
 }

@@ -14,9 +14,10 @@ import type { Days } from './questions.js';
 export type FilesOf = (table: string, days: Days) => readonly string[];
 
 export async function openDuckDb(owner: Owner, filesOf: FilesOf): Promise<Contestant> {
-  const ask = await startEngine(owner, 'duckdb');
+  const { ask, pid } = await startEngine(owner, 'duckdb');
   return {
     name: 'DuckDB alone',
+    pid,
     ask: async ({ tables, days, sql, duckDb }) => {
       const setup = tables.map(
         (table) =>
@@ -30,9 +31,10 @@ export async function openDuckDb(owner: Owner, filesOf: FilesOf): Promise<Contes
 
 /** @param tables the folder of the store that has the Delta tables of a database */
 export async function openClickHouse(owner: Owner, tablesFolder: string): Promise<Contestant> {
-  const ask = await startEngine(owner, 'clickhouse', tablesFolder);
+  const { ask, pid } = await startEngine(owner, 'clickhouse', tablesFolder);
   return {
     name: 'ClickHouse (chdb)',
+    pid,
     ask: async ({ tables, sql, clickHouse }) => {
       if (clickHouse === null) return undefined;
       const setup = tables.map(
@@ -52,12 +54,13 @@ async function startEngine(owner: Owner, ...args: string[]) {
     await once(child, 'exit');
   });
   await nextMessage(child);
-  return async (question: EngineQuestion) => {
+  const ask = async (question: EngineQuestion) => {
     child.send(question);
     const answer = (await nextMessage(child)) as EngineAnswer;
     if ('error' in answer) throw new Error(`${args[0]}: ${answer.error}\n${question.sql}`);
     return answer;
   };
+  return { ask, pid: () => child.pid ?? 0 };
 }
 
 /** @throws when the process ends instead */

@@ -48,6 +48,7 @@ export async function openOurs(owner: Owner, folder: string): Promise<Ours> {
   const costs = new Map<string, Cost>();
   return {
     name: 'ours, warm',
+    pid: () => server.pid,
     costs,
     ask: async (question) => {
       const path = pathOf(question);

@@ -132,7 +132,7 @@ bind-address = "127.0.0.1:${rpcPort}"
     );
   const pathOf = ({ influxQl }: Question) =>
     influxQl && `/query?db=bench&epoch=ms&q=${encodeURIComponent(influxQl)}`;
-  return { name: 'InfluxDB 1', ask: askBy(get, pathOf, cellsOf) };
+  return { name: 'InfluxDB 1', pid: () => started.pid, ask: askBy(get, pathOf, cellsOf) };
 }
 
 async function openVictoria(owner: Owner, folder: string, lines: string): Promise<Contestant> {
@@ -174,7 +174,7 @@ async function openVictoria(owner: Owner, folder: string, lines: string): Promis
     }
     return `/api/v1/query${startMs === undefined ? '' : '_range'}?${asked.toString()}`;
   };
-  return { name: 'VictoriaMetrics', ask: askBy(get, pathOf, cellsOf) };
+  return { name: 'VictoriaMetrics', pid: () => started.pid, ask: askBy(get, pathOf, cellsOf) };
 }
 
 function askBy(

@@ -11,6 +11,8 @@ export type Times = readonly number[];
 export interface Found {
   readonly question: Question;
   readonly times: Map<string, Times>;
+  /** Of processors, per answer; counted in steps of 10 ms over all of them together. */
+  readonly cpuMs: ReadonlyMap<string, number>;
   /** Who could not answer, and why. */
   readonly failures: ReadonlyMap<string, string>;
   /** Who answered something else than DuckDB alone. */
@@ -44,7 +46,7 @@ export function reportOf(found: readonly Found[], { days, scale, asks }: Run): R
   });
   return {
     bench: 'lake-queries',
-    tables: [tableOf(50), tableOf(99), costTable(found)],
+    tables: [tableOf(50), tableOf(99), cpuTable(found), costTable(found)],
     findings: [...found.flatMap(findingsOf), ...summary(found)],
   };
 }
@@ -56,6 +58,19 @@ function cellOf({ times, failures, differing }: Found, name: string, percent: nu
   if (differing.includes(name)) return 'differs';
   const own = times.get(name);
   return own === undefined ? '–' : percentile(own, percent);
+}
+
+/** Other work on the machine, which makes times longer, leaves this nearly as it is. */
+function cpuTable(found: readonly Found[]) {
+  const names = [...new Set(found.flatMap(({ cpuMs }) => [...cpuMs.keys()]))];
+  return {
+    title: 'Processor time per answer, ms',
+    columns: ['question', ...names],
+    rows: found.map(({ question, cpuMs, failures }): Cell[] => [
+      question.name,
+      ...names.map((name) => (failures.has(name) ? '–' : (cpuMs.get(name) ?? '–'))),
+    ]),
+  };
 }
 
 function costTable(found: readonly Found[]) {
