@@ -16,9 +16,10 @@ const rowsMax = 1_000_000;
 export interface Cost {
   readonly files: number;
   readonly bytes: number;
-  readonly planMs: number;
+  /** Undefined where no query was run for it. */
+  readonly planMs: number | undefined;
   /** From the plan to the first row. */
-  readonly firstMs: number;
+  readonly firstMs: number | undefined;
   readonly bodyBytes: number;
 }
 
@@ -36,7 +37,10 @@ export async function openOurs(owner: Owner, folder: string): Promise<Ours> {
   const config = { store: './store', data_dir: './serving', listen: `127.0.0.1:${port}` };
   writeFileSync(join(folder, 'tsdb.yaml'), stringify(config));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  owner.after(() => Promise.resolve(agent.destroy()));
+  owner.after(() => {
+    agent.destroy();
+    return Promise.resolve();
+  });
   const get = (path: string) => send(port, agent, path);
   const start = async () => {
     const started = startProcess(owner, tsdbCommand, ['serve', '--config', 'tsdb.yaml'], { cwd: folder });
@@ -85,8 +89,10 @@ interface Body {
 function read({ name }: Question, body: Buffer, timing: string, ms: number, costs: Map<string, Cost>): Asked {
   const { columns, rows, stats } = JSON.parse(body.toString()) as Body;
   const age = columns.findIndex((column) => column.name === ageColumn);
-  const partOf = (part: string) =>
-    Number(new RegExp(`${part};dur=([\\d.]+)`).exec(timing)?.[1] ?? Number.NaN);
+  const partOf = (part: string) => {
+    const text = new RegExp(`${part};dur=([\d.]+)`).exec(timing)?.[1];
+    return text === undefined ? undefined : Number(text);
+  };
   costs.set(name, {
     files: stats?.files ?? 0,
     bytes: stats?.bytes ?? 0,

@@ -195,7 +195,10 @@ function askBy(
 /** One connection that stays open. */
 function httpClient(owner: Owner, port: number): Get {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  owner.after(() => Promise.resolve(agent.destroy()));
+  owner.after(() => {
+    agent.destroy();
+    return Promise.resolve();
+  });
   return (path) =>
     new Promise((resolve, reject) => {
       const asked = request({ host: '127.0.0.1', port, agent, path }, (response) => {

@@ -17,12 +17,18 @@ const run = promisify(execFile);
 /** @param programs the folder with initdb and postgres */
 export async function openPostgreSql(owner: Owner, programs: string, csv: string): Promise<Contestant> {
   const folder = mkdtempSync(join(tmpdir(), 'varve-pg-'));
-  owner.after(() => Promise.resolve(rmSync(folder, { recursive: true, force: true, maxRetries: 5 })));
+  owner.after(() => {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    return Promise.resolve();
+  });
   const asUser = await userPrefix(folder);
   const [port, data] = [await freePort(), join(folder, 'data')];
-  const [command = '', ...before] = [...asUser, join(programs, 'initdb')];
-  await run(command, [...before, '-D', data, '-A', 'trust', '-U', 'postgres', '-N'], { cwd: folder });
-  const [program = '', ...args] = [...asUser, join(programs, 'postgres'), '-D', data, '-p', String(port)];
+  const [command = 'env', ...before] = asUser;
+  await run(
+    command,
+    [...before, join(programs, 'initdb'), '-D', data, '-A', 'trust', '-U', 'postgres', '-N'],
+    { cwd: folder },
+  );
   const settings = {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: folder,
@@ -32,8 +38,15 @@ export async function openPostgreSql(owner: Owner, programs: string, csv: string
     synchronous_commit: 'off',
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const server = startProcess(owner, program, [...args, ...options], { cwd: folder });
-  owner.after(async () => void (await server.stop('SIGINT', 60_000)));
+  const server = startProcess(
+    owner,
+    command,
+    [...before, join(programs, 'postgres'), '-D', data, '-p', String(port), ...options],
+    { cwd: folder },
+  );
+  owner.after(async () => {
+    await server.stop('SIGINT', 60_000);
+  });
   await server.waitForOutput(/ready to accept connections/, 60_000);
   const address = ['-X', '-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-d', 'postgres'];
   const columns = walkFields.map((field) => `${field} float8`).join(', ');
@@ -48,7 +61,7 @@ export async function openPostgreSql(owner: Owner, programs: string, csv: string
 }
 
 async function userPrefix(folder: string): Promise<string[]> {
-  if (process.getuid?.() !== 0) return [];
+  if (process.getuid?.() !== 0) return ['env'];
   const idOf = async (name: string) => Number((await run('id', ['-u', name])).stdout);
   const id = await idOf('postgres').catch(() => idOf('nobody'));
   chownSync(folder, id, id);
@@ -60,7 +73,10 @@ function askByPsql(owner: Owner, address: readonly string[]): Contestant['ask'] 
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, PGTZ: 'UTC' },
   });
-  owner.after(() => Promise.resolve(void client.kill()));
+  owner.after(() => {
+    client.kill();
+    return Promise.resolve();
+  });
   let [output, errors, prepared] = ['', '', ''];
   client.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   client.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
