@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '@varve/common/clock.js';
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
-import type { FieldType } from '@varve/common/contract/columns.js';
+import type { FieldType, TableColumns } from '@varve/common/contract/columns.js';
 import { formatInboxKey, type InboxKey } from '@varve/common/contract/object-keys.js';
 import { formatShipmentMetadata, type ShipmentMetadata } from '@varve/common/contract/shipment.js';
 import { silentLogger } from '@varve/common/log.js';
@@ -18,10 +18,11 @@ import type { Store } from '@varve/common/store/store.js';
 import { DeltaCatalog } from '../delta/catalog.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
 import { DuckDb, type Row } from '../delta/duckdb.js';
+import { rowsOfFiles } from '../delta/file-rows.js';
 import type { TableState } from '../delta/replay.js';
 import { shownFields } from '../delta/shown-fields.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
-import { quoteName, quotePath, quoteText, sqlType, storedSqlType } from '../delta/sql-text.js';
+import { quoteName, quoteText, sqlType, storedSqlType } from '../delta/sql-text.js';
 import { openSeriesRegister } from '../latest/open-series-register.js';
 import type { SeriesRegister } from '../latest/series-register.js';
 import type { IngestLimits } from './ingest-limits.js';
@@ -176,22 +177,30 @@ export class TestLake {
 
   /** Every row as a query sees it: a column and the double beside it are one. */
   async readShown(table = 'climate'): Promise<readonly Row[]> {
-    const { files, columns } = await this.snapshot(table);
+    return await this.readShownAt(await this.snapshot(table));
+  }
+
+  async readShownAt({ files, columns }: Snapshot): Promise<readonly Row[]> {
     const fields = shownFields(columns).map(({ name, sql }) => `${sql} AS ${quoteName(name)}`);
     const identity = ['epoch_us("time") AS "time"', ...columns.tags.map(({ name }) => quoteName(name))];
     return await this.query(
       [...files.values()],
       `SELECT ${[...identity, ...fields].join(', ')} FROM files ORDER BY ALL`,
+      columns,
     );
   }
 
-  /** `sql` over `files`, which stands for the files' rows. */
-  async query(files: readonly DataFile[], sql: string): Promise<readonly Row[]> {
+  /** `sql` over `files`, which stands for the files' rows, with the columns given or those that the files have. */
+  async query(
+    files: readonly DataFile[],
+    sql: string,
+    columns: TableColumns = { tags: [], fields: [] },
+  ): Promise<readonly Row[]> {
     const { paths } = await new DownloadedFiles(this.store, this.dir).acquire(files);
-    const list = [...paths.values()].map(quotePath).join(', ');
     return await this.#duckDb.withSession(async (session) => {
-      await session.run(`CREATE TEMP VIEW files AS
-        SELECT * FROM read_parquet([${list}], union_by_name = true, hive_partitioning = false)`);
+      await session.run(
+        `CREATE TEMP VIEW files AS SELECT * FROM ${rowsOfFiles([...paths.values()], columns)}`,
+      );
       return await session.rows(sql);
     });
   }

@@ -101,7 +101,7 @@ export class RowDeleter {
   }
 
   async #check(state: TableState, where: string): Promise<void> {
-    await this.#context.duckDb.withSession((session) => checkCondition(session, state.columns, where));
+    await this.#context.duckDb.withSession((session) => checkCondition(session, state, where));
   }
 
   #enqueue(id: string, task: DeleteTask): Job {
@@ -252,21 +252,21 @@ export class RowDeleter {
   }
 
   async #count(
-    { columns }: TableState,
+    state: TableState,
     task: DeleteTask,
     candidates: readonly DataFile[],
     paths: ReadonlyMap<string, string>,
   ) {
     // Absolute, as DuckDB names it in its results.
     const local = candidates.map(({ path }) => ({ path, localPath: resolve(paths.get(path) ?? '') }));
-    return await this.#context.duckDb.withSession((session) => countMatches(session, columns, task, local));
+    return await this.#context.duckDb.withSession((session) => countMatches(session, state, task, local));
   }
 
   async #rewrite(state: TableState, task: DeleteTask, file: DataFile, path: string): Promise<NewFile> {
     const localPath = join(this.#context.folder, `${randomUUID()}.parquet`);
     try {
       const written = await this.#context.duckDb.withSession((session) =>
-        writeDataFile(session, keptRows(state.columns, task, path), state.columns, localPath),
+        writeDataFile(session, keptRows(state, task, path), state.columns, localPath),
       );
       const { day, level } = file;
       const added: NewFile = { ...written, day, level, path: dataFilePath(day, randomUUID()) };
