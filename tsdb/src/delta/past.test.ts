@@ -151,8 +151,8 @@ test('a restore brings files and columns back, and lanes go on where they are', 
   const state = scene.catalog.get(name);
   assert.equal(scene.live(), 'ab');
   assert.deepEqual(state?.columns, columns);
-  assert.equal(state?.transactions.get('lane'), 7);
-  const [file] = [...(state?.files.values() ?? [])].filter(({ path }) => path === pathOf('a'));
+  assert.equal(state.transactions.get('lane'), 7);
+  const [file] = [...state.files.values()].filter(({ path }) => path === pathOf('a'));
   assert.deepEqual([file?.rowCount, file?.level], [4, 1], 'its statistics and tags are as they were');
   const text = Buffer.from(await scene.store.get(deltaCommitKey(name, 2))).toString();
   assert.match(text, /"operation":"RESTORE"/);

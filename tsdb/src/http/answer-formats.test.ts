@@ -109,7 +109,7 @@ test('an Arrow stream has the types, values and nulls', async () => {
       'd Decimal[9e+2], h Decimal[38e0], t Int8, l Utf8, b Binary',
   );
   assert.equal(table.numRows, 6);
-  const column = (name: string) => [...(table.getChild(name) ?? [])].slice(0, 3);
+  const column = (name: string) => ([...(table.getChild(name) ?? [])] as unknown[]).slice(0, 3);
   assert.deepEqual(column('device'), ['dev0', null, 'dev2']);
   assert.deepEqual(column('temp'), [1.5, Number.NaN, Number.POSITIVE_INFINITY]);
   assert.deepEqual(column('parts'), [9007199254740993n, 9007199254740994n, 9007199254740995n]);

@@ -173,8 +173,9 @@ function queryParameters(query: z.ZodObject, url: string): object[] {
 
 /** Of what is sent: defaults are not required. */
 function schemaOf(schema: z.ZodObject): object {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
-  return rest;
+  const described = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  delete described.$schema;
+  return described;
 }
 
 function goodAnswer(answers: RouteDescription['answers']): object {

@@ -145,7 +145,7 @@ function fileOf(partials: readonly PartialRow[]): string {
 
 async function ask(sql: string): Promise<{ names: string[]; types: string[]; rows: unknown[][] }> {
   let text = '';
-  for await (const piece of renderAnswer(await fixture.engine.query({ sql }, nobody))) text += piece;
+  for await (const piece of renderAnswer(await fixture.engine.query({ sql }, nobody))) text += String(piece);
   const { columns, rows } = JSON.parse(text) as {
     columns: { name: string; type: string }[];
     rows: unknown[][];

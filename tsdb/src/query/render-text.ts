@@ -36,7 +36,10 @@ export async function* renderRows(
       sentBytes += Buffer.byteLength(piece);
       yield piece;
       piece = '';
-      if (sentBytes >= bytesMax) return answer.cutOff();
+      if (sentBytes >= bytesMax) {
+        answer.cutOff();
+        return;
+      }
     }
   }
   if (piece !== '') yield piece;
