@@ -11,6 +11,7 @@ import { benchEdgeIngest } from './edge-ingest.js';
 import { benchEdgeMemory } from './edge-memory.js';
 import { benchEdgeOffline } from './edge-offline.js';
 import { benchEdgeWrites } from './edge-writes.js';
+import { benchLakeCompact } from './lake-compact.js';
 import { benchLakeIngest } from './lake-ingest.js';
 import { benchLakeOpen } from './lake-open.js';
 import { benchLakeQueries } from './lake-queries.js';
@@ -27,6 +28,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'lake-size': benchLakeSize,
   'lake-ingest': benchLakeIngest,
   'lake-queries': benchLakeQueries,
+  'lake-compact': benchLakeCompact,
   'edge-bytes': benchEdgeBytes,
   'query-warm': benchQueryWarm,
   'query-fairness': benchQueryFairness,

@@ -61,7 +61,7 @@ async function writeDays(session: Session, folder: string, decimals: number | un
     const date = new Date(firstDayMs + day * 86_400_000).toISOString().slice(0, 10);
     const path = join(folder, `${decimals ?? 'double'}-${date}.parquet`);
     const relation = `(SELECT * FROM walk WHERE CAST(time AS DATE) = '${date}')`;
-    bytes += (await writeDataFile(session, relation, walkColumns(decimals), path)).bytes;
+    bytes += (await writeDataFile(session, relation, walkColumns(decimals), path, { isLasting: true })).bytes;
     const [chunks] = await session.rows(`
       SELECT sum(total_compressed_size)::DOUBLE AS bytes FROM parquet_metadata(${quotePath(path)})
       WHERE path_in_schema = 'time'`);

@@ -30,15 +30,16 @@ export interface WrittenFile {
 
 /**
  * `relation` is a table's name or a query in brackets with the table's columns; its rows lie in one UTC day and there
- * is at least one. The file at `localPath` is there when this returns, but not fsynced: it is on its way to the store.
+ * is at least one. `isLasting`: no other file will soon replace this one. The file at `localPath` is there when this returns, but not fsynced: it is on its way to the store.
  */
 export async function writeDataFile(
   session: Session,
   relation: string,
   columns: TableColumns,
   localPath: string,
+  { isLasting = false } = {},
 ): Promise<WrittenFile> {
-  const encoding = planEncoding(await countDistinct(session, relation, columns));
+  const encoding = planEncoding(await countDistinct(session, relation, columns), isLasting);
   await session.run(copySql(relation, columns, localPath, encoding));
   if (encoding.parquetVersion === 'v2' && (await hasByteStreamSplit(session, localPath)))
     await session.run(copySql(relation, columns, localPath, { ...encoding, parquetVersion: 'v1' }));

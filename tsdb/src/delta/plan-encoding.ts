@@ -32,15 +32,17 @@ export interface DistinctCounts {
 export interface Encoding {
   readonly parquetVersion: 'v1' | 'v2';
   readonly dictionaryValuesMax: number;
-  /** Level 9 takes 3 % less of doubles than 3, 1 % less of decimals, and no more time that could be measured. */
+  /** Level 9 takes 10 % less of plain doubles than 3, 3 % less of others, 1 % less of decimals, and half as much time again. */
   readonly zstdLevel: 3 | 9;
 }
 
-export function planEncoding({ rows, times, strings, doubles, decimals }: DistinctCounts): Encoding {
+export function planEncoding(
+  { rows, times, strings, doubles, decimals }: DistinctCounts,
+  isLasting: boolean,
+): Encoding {
   const ceiling = Math.max(0, Math.min(times - 1, dictionaryValuesMax));
   const belowDecimals = Math.min(ceiling, ...decimals.map((count) => Math.floor(count * margin)));
-  // Small files are merged into others soon.
-  const zstdLevel = rows >= rowGroupRows ? 9 : 3;
+  const zstdLevel = isLasting && rows >= rowGroupRows ? 9 : 3;
   const neededByDoubles = Math.ceil(Math.max(0, ...doubles) / margin);
   if (neededByDoubles <= belowDecimals) {
     const neededByStrings = Math.ceil(Math.max(0, ...strings) / margin);
@@ -48,7 +50,8 @@ export function planEncoding({ rows, times, strings, doubles, decimals }: Distin
     const limit = decimals.length > 0 ? Math.min(belowDecimals, needed) : ceiling;
     return { parquetVersion: 'v2', dictionaryValuesMax: limit, zstdLevel };
   }
-  // Of several row groups each has fewer values than the file, so that it is seen when they are written.
-  const isHopeless = rows <= rowGroupRows && neededByDoubles * margin * margin > ceiling;
+  // One of the row groups has at least its share of the values. Where that does not settle it, it is seen when they are written.
+  const rowGroups = Math.ceil(rows / rowGroupRows);
+  const isHopeless = (neededByDoubles * margin * margin) / rowGroups > ceiling;
   return { parquetVersion: isHopeless ? 'v1' : 'v2', dictionaryValuesMax: ceiling, zstdLevel };
 }

@@ -266,7 +266,7 @@ export class RowDeleter {
     const localPath = join(this.#context.folder, `${randomUUID()}.parquet`);
     try {
       const written = await this.#context.duckDb.withSession((session) =>
-        writeDataFile(session, keptRows(state, task, path), state.columns, localPath),
+        writeDataFile(session, keptRows(state, task, path), state.columns, localPath, { isLasting: true }),
       );
       const { day, level } = file;
       const added: NewFile = { ...written, day, level, path: dataFilePath(day, randomUUID()) };

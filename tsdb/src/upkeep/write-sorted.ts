@@ -29,7 +29,7 @@ const seriesTable = 'series';
 export async function* writeSorted(session: Session, task: SortTask): AsyncGenerator<WrittenFile> {
   const { relation, columns, targetBytes, newPath } = task;
   if (columns.tags.length === 0 || planRowCount(task.bytes, targetBytes) >= task.bytes) {
-    yield await writeDataFile(session, relation, columns, newPath());
+    yield await writeDataFile(session, relation, columns, newPath(), { isLasting: true });
     return;
   }
   const rowCount = await numberSeries(session, relation, columns);
@@ -40,7 +40,7 @@ export async function* writeSorted(session: Session, task: SortTask): AsyncGener
       const rowsWanted = planRowCount(rowCount - rowsDone, targetBytes / bytesPerRow);
       const lastId = await findLast(session, firstId, rowsDone + rowsWanted);
       const part = await partOf(session, task, { firstId, lastId });
-      const written = await writeDataFile(session, part, columns, newPath());
+      const written = await writeDataFile(session, part, columns, newPath(), { isLasting: true });
       yield written;
       [firstId, rowsDone] = [lastId + 1, rowsDone + written.statistics.rowCount];
       bytesDone += written.bytes;
