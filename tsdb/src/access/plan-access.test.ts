@@ -51,5 +51,5 @@ const needs: [method: string, route: string, need: string][] = [
 for (const [method, route, need] of needs)
   test(`${method} ${route} needs ${need}`, () => {
     const { kind, ...rest } = needOf(method, route);
-    assert.equal(`${kind} ${'access' in rest ? String(rest.access) : ''}`, need);
+    assert.equal(`${kind} ${'access' in rest ? rest.access : ''}`, need);
   });

@@ -52,7 +52,10 @@ function requireScope(text: string): Scope {
 }
 
 function list(tokens: readonly StoredToken[], asJson: boolean): string {
-  const shown = tokens.map(({ salt: _salt, hash: _hash, format: _format, ...token }) => token);
+  // Neither salt nor hash.
+  const shown = tokens.map(({ id, description, scopes, created, expires, requests_per_minute }) => ({
+    ...{ id, description, scopes, created, expires, requests_per_minute },
+  }));
   if (asJson) return shown.map((token) => `${JSON.stringify(token)}\n`).join('');
   if (shown.length === 0) return 'no tokens\n';
   return shown
