@@ -36,6 +36,8 @@ test('the example of the design works as it stands', async () => {
     listen: { host: '127.0.0.1', port: 8181 },
     insecure: false,
     ingest: { everyMs: 2_000 },
+    compact: { everyMs: 10_000 },
+    lease: true,
     cache: { diskBytes: 20e9, memoryBytes: 4e9 },
     tables: new Map([
       ['*', { retainMs: undefined }],
