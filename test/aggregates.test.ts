@@ -111,9 +111,11 @@ test('rows that are dropped leave their windows', { timeout: limitMs }, async (c
   const installation = await replay(context, broker.url, { readings, kills: 1, raw: 'drop' });
   const question = 'select sum(value_count), max(value_max) from temperature_1h';
   const expected = [readings.length, Math.max(...readings.map(({ value }) => value))];
-  await waitFor('the windows', async () => {
+  const isThere = async () => {
     const answer = await installation.query(question);
     return JSON.stringify((answer?.body.rows?.[0] ?? []).map(Number)) === JSON.stringify(expected);
-  });
+  };
+  // A killed agent starts anew first.
+  await waitFor('the windows', isThere, 60_000);
   assert.equal((await installation.query('select * from temperature'))?.body.code, 'table_not_found');
 });
