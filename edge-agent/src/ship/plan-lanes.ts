@@ -14,6 +14,8 @@ export type ShippingLane = typeof liveLane | typeof backlogLane;
 /** With more, the live lane reads on: each is a row of the log, and a thing to explain. */
 const rangesMax = 64;
 const staleMsMin = 60_000;
+/** A start or a short cut is no outage: its messages go in the order they came. */
+const outageMsMin = 20_000;
 /** Of `ship.max_rows` messages, some seconds of a small gateway's work; or as many as the live lane has in the outbox. */
 const windowsBehindMax = 4;
 
@@ -37,7 +39,8 @@ export function planJump(state: LiveState): boolean {
 /** The store takes shipments again: new messages do not wait for what came since the live lane had no more room. */
 export function planJumpAtReturn(state: Omit<LiveState, 'isWindowStuck'>): boolean {
   const { liveFirst, everyMs, arrivedMs, nowMs, rangeCount } = state;
-  return liveFirst && nowMs - arrivedMs > windowsBehindMax * everyMs && rangeCount < rangesMax;
+  const outageMs = Math.max(outageMsMin, windowsBehindMax * everyMs);
+  return liveFirst && nowMs - arrivedMs > outageMs && rangeCount < rangesMax;
 }
 
 export interface CatchUpState {
