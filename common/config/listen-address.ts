@@ -1,4 +1,5 @@
 /** Where a program listens, as people write it. */
+import { Failure, messageOf, systemCodeOf } from '../errors.js';
 
 export interface ListenAddress {
   readonly host: string;
@@ -16,4 +17,18 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
 
 export function formatListenAddress({ host, port }: ListenAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Failure `port_taken`, or `config_invalid` where nobody could listen; both name `option`. */
+export function explainListenError(error: unknown, address: ListenAddress, option: string): Failure {
+  const where = formatListenAddress(address);
+  if (systemCodeOf(error) === 'EADDRINUSE')
+    return new Failure('port_taken', `${where} is taken by another program`, {
+      cause: error,
+      hint: `stop that program, or choose another port with ${option}`,
+    });
+  return new Failure('config_invalid', `cannot listen on ${where}: ${messageOf(error)}`, {
+    cause: error,
+    hint: `choose another address with ${option}`,
+  });
 }

@@ -9,7 +9,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '@varve/common/clock.js';
 import { agentProbeKey, agentStatusKey } from '@varve/common/contract/object-keys.js';
-import { listen } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
@@ -191,7 +190,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const server = createStatusServer({ logger, registry, log, status, tail, replayer });
 
   try {
-    const address = await listen(server, config.listen, 'status.listen');
+    const address = await server.listen(config.listen, 'status.listen');
     logger.info({ agent, version, epoch: log.opened.epoch, status: address }, 'collecting');
     await watch.look();
     await runLoops(signal, [

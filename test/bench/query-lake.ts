@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
 import { dataFileKey, dataFilePath } from '@varve/common/contract/object-keys.js';
-import { listen } from '@varve/common/http-server.js';
+import { listen } from '@varve/tsdb/http/http-server.js';
 import { silentLogger } from '@varve/common/log.js';
 import { Registry } from '@varve/common/metrics.js';
 import { FolderStore } from '@varve/common/store/folder-store.js';

@@ -6,7 +6,7 @@
  */
 import type { Clock } from '@varve/common/clock.js';
 import { probeKey, type TableName } from '@varve/common/contract/object-keys.js';
-import { listen } from '@varve/common/http-server.js';
+import { listen } from './http/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';

@@ -4,12 +4,12 @@
  */
 import { isIP } from 'node:net';
 import { Failure } from '@varve/common/errors.js';
-import { createHttpServer, type FastifyInstance, type FastifyRequest } from '@varve/common/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { DeadLetter, EdgeLog } from '../log/edge-log.js';
 import type { LetterReplayer, ReplayQuestion } from '../replay/replay-letters.js';
 import type { LiveTail } from './live-tail.js';
+import { answerJson, createLocalHttpServer, type LocalHttpServer, type LocalRequest } from './local-http.js';
 import { readStatus, type StatusSources } from './status.js';
 
 const lettersDefault = 100;
@@ -31,41 +31,49 @@ export function createStatusServer({
   status,
   tail,
   replayer,
-}: StatusServerOptions): FastifyInstance {
-  const server = createHttpServer({ log: logger, registry, bodyBytesMax: 1_024 });
-  server.get('/status', () => readStatus(status));
-  server.get('/dead-letters', async (request) => {
-    return { dead_letters: (await log.deadLetters(readLimit(request.query))).map(toJson) };
-  });
-  server.get('/tail', (request, reply) => {
-    requireLocal(request);
-    const { stream } = request.query as { stream?: unknown };
-    return reply.type('application/jsonl').send(tail.watch(typeof stream === 'string' ? stream : undefined));
-  });
+}: StatusServerOptions): LocalHttpServer {
   const closing = new AbortController();
-  server.post('/dead-letters/replay', async (request) => {
-    requireLocal(request);
-    requireProgram(request);
-    return await replayer.replay(readQuestion(request.body), closing.signal);
-  });
-  // Before the server waits for its connections to end.
-  server.addHook('preClose', (done) => {
-    closing.abort();
-    tail.close();
-    done();
-  });
-  // Gauges are read when they are asked for, not in between.
-  server.addHook('onRequest', async (request) => {
-    if (request.url === '/metrics') await readStatus(status);
-  });
-  return server;
+  const server = createLocalHttpServer(
+    {
+      'GET /healthz': () => answerJson({ status: 'ok' }),
+      'GET /status': async () => answerJson(await readStatus(status)),
+      'GET /metrics': async () => {
+        // Gauges are read when they are asked for, not in between.
+        await readStatus(status);
+        return { type: registry.contentType, body: await registry.metrics() };
+      },
+      'GET /dead-letters': async ({ params }) => {
+        return answerJson({ dead_letters: (await log.deadLetters(readLimit(params))).map(toJson) });
+      },
+      'GET /tail': (request) => {
+        requireLocal(request);
+        return { type: 'application/jsonl', body: tail.watch(request.params.get('stream') ?? undefined) };
+      },
+      'POST /dead-letters/replay': async (request) => {
+        requireLocal(request);
+        requireProgram(request);
+        return answerJson(await replayer.replay(readQuestion(await request.readJson()), closing.signal));
+      },
+    },
+    logger,
+  );
+  return {
+    listen: (address, option) => server.listen(address, option),
+    close: () => {
+      // Before the server waits for its answers to end.
+      closing.abort();
+      tail.close();
+      return server.close();
+    },
+  };
 }
 
 /** By hand: zod would be 6 MB for this one number. @throws Failure `bad_param` */
-function readLimit(query: unknown): number {
-  const { limit = String(lettersDefault), ...others } = query as Readonly<Record<string, unknown>>;
-  const count = typeof limit === 'string' && /^\d+$/.test(limit) ? Number(limit) : 0;
-  if (count >= 1 && count <= lettersMax && Object.keys(others).length === 0) return count;
+function readLimit(params: URLSearchParams): number {
+  const limit = params.get('limit') ?? String(lettersDefault);
+  const count = /^\d+$/.test(limit) ? Number(limit) : 0;
+  const isAlone = params.size === (params.has('limit') ? 1 : 0);
+  if (count >= 1 && count <= lettersMax && isAlone) return count;
   throw new Failure('bad_param', `the only parameter is limit, a whole number from 1 to ${lettersMax}`, {
     hint: `GET /dead-letters?limit=${lettersDefault}`,
   });
@@ -100,10 +108,9 @@ function toJson({ seq, source, topic, payload, code, reason, arrivedMs }: DeadLe
  * From this machine, and not through a name that a web page made point here (DNS rebinding). Other pages cannot read the answer.
  * @throws Failure `not_local`
  */
-function requireLocal({ socket, hostname }: FastifyRequest): void {
-  const address = socket.remoteAddress ?? '';
-  const isLoopback = address === '::1' || /^(::ffff:)?127\./.test(address);
-  const host = hostname.replace(/^\[|\]$/g, '');
+function requireLocal({ remoteAddress, headers }: LocalRequest): void {
+  const isLoopback = remoteAddress === '::1' || /^(::ffff:)?127\./.test(remoteAddress);
+  const host = (headers.host ?? '').replace(/:\d*$/, '').replace(/^\[|\]$/g, '');
   if (isLoopback && (host === 'localhost' || isIP(host) !== 0)) return;
   throw new Failure('not_local', 'what sensors send is shown, and replayed, on the gateway itself only', {
     hint: 'run "varve-edge tail" there, by ssh',
@@ -114,7 +121,7 @@ function requireLocal({ socket, hostname }: FastifyRequest): void {
  * Not by a page in somebody's browser: those send where they come from, and JSON only after they were allowed to.
  * @throws Failure `not_local`, `bad_param`
  */
-function requireProgram({ headers }: FastifyRequest): void {
+function requireProgram({ headers }: LocalRequest): void {
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined)
     throw new Failure('not_local', 'a web page may not do this', {
       hint: 'run "varve-edge tail --replay-dead" on the gateway',

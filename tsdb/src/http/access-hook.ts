@@ -4,7 +4,7 @@
  */
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
-import type { FastifyInstance, FastifyRequest } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyRequest } from './http-server.js';
 import { allows, allowsAll, needOf } from '../access/plan-access.js';
 import type { TokenBook } from '../access/token-book.js';
 import type { Scope } from '../access/token.js';

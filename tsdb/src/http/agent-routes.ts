@@ -2,7 +2,7 @@
  * `GET /api/v1/agents`: what each agent last said of itself, and how long ago.
  */
 import type { Clock } from '@varve/common/clock.js';
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import type { Store } from '@varve/common/store/store.js';
 import { readAgents } from './read-agents.js';
 

@@ -7,7 +7,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { tableFromIPC } from 'apache-arrow';
 import { systemClock } from '@varve/common/clock.js';
 import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
-import { listen, type FastifyInstance } from '@varve/common/http-server.js';
+import { listen, type FastifyInstance } from './http-server.js';
 import { silentLogger } from '@varve/common/log.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';
 import { QueryFixture, type FixtureTable } from '../query/query.test.fixture.js';

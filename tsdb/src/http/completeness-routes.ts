@@ -4,7 +4,7 @@
  */
 import type { Clock } from '@varve/common/clock.js';
 import { durationMs } from '@varve/common/config/units.js';
-import type { FastifyInstance, FastifyReply } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyReply } from './http-server.js';
 import { z } from 'zod';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { findTable } from '../query/find-table.js';

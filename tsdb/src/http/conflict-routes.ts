@@ -6,7 +6,7 @@
  */
 import type { Field, Tag } from '@varve/common/contract/columns.js';
 import { defaultDatabase, type TableName } from '@varve/common/contract/object-keys.js';
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { findTable, tableNotFound } from '../query/find-table.js';
 

@@ -3,7 +3,7 @@
  * tables in the background, and how somebody asks for it.
  */
 import { Failure } from '@varve/common/errors.js';
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import type { TableCatalog } from '../delta/snapshot.js';
 import type { Job, JobBook } from '../jobs.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';

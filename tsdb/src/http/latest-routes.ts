@@ -15,7 +15,7 @@ import type { Clock } from '@varve/common/clock.js';
 import { durationMs } from '@varve/common/config/units.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import { z } from 'zod';
 import { shownFields } from '../delta/shown-fields.js';

@@ -4,7 +4,7 @@
  *
  * A route without a description here is described by its path alone; a test lets none pass.
  */
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import { z } from 'zod';
 import { formatNames, mediaTypes } from './answer-format.js';
 import { gapsSchema, noParams } from './completeness-routes.js';

@@ -11,7 +11,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Failure, messageOf } from '@varve/common/errors.js';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { tableLabel } from '../query/find-table.js';

@@ -3,7 +3,7 @@
  * `/api/v1/query` answers: in every format, streamed, with `ETag`, `dry_run` and `explain`.
  */
 import type { Clock } from '@varve/common/clock.js';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { TableCatalog } from '../delta/snapshot.js';
 import type { QueryEngine } from '../query/query-engine.js';

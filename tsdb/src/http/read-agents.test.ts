@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '@varve/common/clock.js';
 import { agentProbeKey, agentStatusKey } from '@varve/common/contract/object-keys.js';
-import { createHttpServer } from '@varve/common/http-server.js';
+import { createHttpServer } from './http-server.js';
 import { silentLogger } from '@varve/common/log.js';
 import { Registry } from '@varve/common/metrics.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';

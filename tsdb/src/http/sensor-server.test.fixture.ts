@@ -1,7 +1,7 @@
 /** For tests: the HTTP server over a lake in a folder, with a clock that stands. */
 import { systemClock, type Clock } from '@varve/common/clock.js';
 import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
-import { listen, type FastifyInstance } from '@varve/common/http-server.js';
+import { listen, type FastifyInstance } from './http-server.js';
 import { silentLogger } from '@varve/common/log.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';
 import { QueryFixture } from '../query/query.test.fixture.js';

@@ -3,7 +3,7 @@
  * `GET /api/v1/tables/{table}/values/{column}?start=&end=&limit=`: the values of a tag in all time, of a field in a window (by
  * default the last day), most frequent first.
  */
-import type { FastifyInstance, FastifyReply } from '@varve/common/http-server.js';
+import type { FastifyInstance, FastifyReply } from './http-server.js';
 import { timeColumnName } from '@varve/common/contract/columns.js';
 import { z } from 'zod';
 import { shownFields } from '../delta/shown-fields.js';

@@ -4,7 +4,7 @@
 import type { Clock } from '@varve/common/clock.js';
 import { probeKey } from '@varve/common/contract/object-keys.js';
 import { Failure, isFailure } from '@varve/common/errors.js';
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import type { Store } from '@varve/common/store/store.js';
 import type { TableCatalog } from '../delta/snapshot.js';
 import { tableLabel } from '../query/find-table.js';

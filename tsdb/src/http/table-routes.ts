@@ -2,7 +2,7 @@
  * `GET /api/v1/tables`, `/api/v1/tables/{table}`: what there is, from memory.
  */
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { findTable, tableNotFound } from '../query/find-table.js';
 import { visibleTables } from './access-hook.js';

@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { systemClock } from '@varve/common/clock.js';
 import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { Failure } from '@varve/common/errors.js';
-import { listen, type FastifyInstance } from '@varve/common/http-server.js';
+import { listen, type FastifyInstance } from './http-server.js';
 import { silentLogger } from '@varve/common/log.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';
 import { QueryFixture } from '../query/query.test.fixture.js';

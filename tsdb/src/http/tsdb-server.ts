@@ -1,7 +1,7 @@
 /**
  * The HTTP server of tsdb: all its routes.
  */
-import { createHttpServer, type FastifyInstance } from '@varve/common/http-server.js';
+import { createHttpServer, type FastifyInstance } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { TokenBook } from '../access/token-book.js';

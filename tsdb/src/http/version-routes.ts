@@ -4,7 +4,7 @@
  */
 import { defaultDatabase, type TableName } from '@varve/common/contract/object-keys.js';
 import { Failure } from '@varve/common/errors.js';
-import type { FastifyInstance } from '@varve/common/http-server.js';
+import type { FastifyInstance } from './http-server.js';
 import { z } from 'zod';
 import { restoreTable, type RestoreContext, type RestoreReport } from '../delta/restore-table.js';
 import { listVersions, type VersionPage } from '../delta/versions.js';

@@ -1,12 +1,13 @@
 /**
- * The HTTP server under both programs: fastify with bounded bodies and times, RFC 9457 problem documents for every
- * error, `/healthz` and `/metrics`.
+ * The HTTP server under tsdb: fastify with bounded bodies and times, RFC 9457 problem documents for every error, `/healthz`
+ * and `/metrics`.
  */
+import { explainListenError, type ListenAddress } from '@varve/common/config/listen-address.js';
+import { Failure, messageOf, systemCodeOf, type FailureCode } from '@varve/common/errors.js';
+import type { Logger } from '@varve/common/log.js';
+import type { Registry } from '@varve/common/metrics.js';
+import { describeProblem, problemType } from '@varve/common/problem.js';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { formatListenAddress, type ListenAddress } from './config/listen-address.js';
-import { Failure, messageOf, systemCodeOf, type FailureCode } from './errors.js';
-import type { Logger } from './log.js';
-import type { Registry } from './metrics.js';
 
 export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
@@ -54,52 +55,21 @@ export async function listen(
 ): Promise<ListenAddress> {
   try {
     await server.listen({ host: address.host, port: address.port });
-  } catch (cause) {
-    const where = formatListenAddress(address);
-    if (systemCodeOf(cause) === 'EADDRINUSE')
-      throw new Failure('port_taken', `${where} is taken by another program`, {
-        cause,
-        hint: `stop that program, or choose another port with ${option}`,
-      });
-    throw new Failure('config_invalid', `cannot listen on ${where}: ${messageOf(cause)}`, {
-      cause,
-      hint: `choose another address with ${option}`,
-    });
+  } catch (error) {
+    throw explainListenError(error, address, option);
   }
   const bound = server.server.address();
   return typeof bound === 'object' && bound ? { host: address.host, port: bound.port } : address;
 }
 
-/** RFC 9457, plus `code`, `hint` and a plain `error` that clients of other databases look for. */
 export function sendProblem(
   reply: FastifyReply,
   failure: Failure | undefined,
   log: Logger,
   cause: unknown,
 ): FastifyReply {
-  if (failure === undefined) {
-    log.error({ err: cause }, 'a request failed through a fault of ours');
-    const title = 'the server made a mistake; its log says which';
-    return reply
-      .code(500)
-      .type('application/problem+json')
-      .send({ type: 'about:blank', title, status: 500, code: 'internal', error: title });
-  }
-  if (failure.status >= 500)
-    log.warn({ code: failure.code, err: failure }, 'a request could not be answered');
-  if (failure.kind === 'transient') void reply.header('retry-after', '1');
-  return reply
-    .code(failure.status)
-    .type('application/problem+json')
-    .send({
-      type: 'about:blank',
-      title: failure.message,
-      status: failure.status,
-      code: failure.code,
-      error: failure.message,
-      hint: failure.hint,
-      ...failure.facts,
-    });
+  const { status, headers, document } = describeProblem(failure, log, cause);
+  return reply.code(status).headers(headers).type(problemType).send(document);
 }
 
 const fastifyCodes: Readonly<Record<string, FailureCode>> = {
