@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import mqtt from 'mqtt';
+import type { TlsConfig } from '@varve/common/config/pem.js';
 import { ConnectionRefused, MqttConnection } from '@varve/edge-agent/source/mqtt-connection.js';
-import type { TlsConfig } from '@varve/edge-agent/source/source-config.js';
+
 import { startMosquitto } from './brokers.js';
 import { TestAuthority } from './certificates.js';
 import { Installation } from './installation.js';

@@ -5,7 +5,14 @@
  * are relative to the file.
  */
 import { join } from 'node:path';
-import { readConfig, resolveBeside, type ConfigSource } from '@varve/common/config/read-config.js';
+import { checkPems, isPem } from '@varve/common/config/pem.js';
+import { pem } from '@varve/common/config/pem-schema.js';
+import {
+  invalidConfig,
+  readConfig,
+  resolveBeside,
+  type ConfigSource,
+} from '@varve/common/config/read-config.js';
 import { storeSchema, type StoreConfig } from '@varve/common/config/store-config.js';
 import type { ListenAddress } from '@varve/common/config/listen-address.js';
 import { durationMs, listenAddress, parseDurationMs, sizeBytes } from '@varve/common/config/units.js';
@@ -19,12 +26,22 @@ export interface TablePolicy {
   readonly retainMs: number | undefined;
 }
 
+/** Each a PEM text, or the absolute path of a file with one. */
+export interface ServerTls {
+  /** The server's own, and those between it and its authority. */
+  readonly cert: string;
+  /** A secret: never log it. */
+  readonly key: string;
+}
+
 export interface TsdbConfig {
   /** A folder's path is absolute. */
   readonly store: StoreConfig;
   /** Absolute. Holds only what can be rebuilt. */
   readonly dataDir: string;
   readonly listen: ListenAddress;
+  /** Absent: plain HTTP. */
+  readonly tls?: ServerTls | undefined;
   /** Listen elsewhere than on loopback, and let everybody do everything. */
   readonly insecure: boolean;
   readonly ingest: { readonly everyMs: number };
@@ -75,6 +92,9 @@ const tsdbSchema = z
     store: storeSchema,
     data_dir: folderPath.default('./tsdb-data'),
     listen: listenAddress().prefault('127.0.0.1:8181'),
+    tls: z
+      .strictObject({ cert: pem, key: pem }, { error: 'write { cert: server.pem, key: server.key }' })
+      .optional(),
     insecure: z.boolean({ error: 'write true or false' }).default(false),
     ingest: z
       .strictObject({ every: durationMs({ minMs: 100, maxMs: 3_600_000 }).prefault('2s') })
@@ -95,6 +115,7 @@ const tsdbSchema = z
     store: raw.store,
     dataDir: raw.data_dir,
     listen: raw.listen,
+    ...(raw.tls && { tls: raw.tls }),
     insecure: raw.insecure,
     ingest: { everyMs: raw.ingest.every },
     compact: { everyMs: raw.compact.every },
@@ -107,8 +128,13 @@ const tsdbSchema = z
 export async function readTsdbConfig(source: ConfigSource): Promise<TsdbConfig> {
   const config = await readConfig(source, tsdbSchema);
   const { store, dataDir } = config;
+  const place = (written: string) => (isPem(written) ? written : resolveBeside(source.path, written));
+  const tls = config.tls && { cert: place(config.tls.cert), key: place(config.tls.key) };
+  const problems = checkPems('tls', tls ?? {});
+  if (problems.length > 0) throw invalidConfig(source.path, problems);
   return {
     ...config,
+    ...(tls && { tls }),
     store: isS3Url(store.url) ? store : { ...store, url: resolveBeside(source.path, store.url) },
     dataDir: resolveBeside(source.path, dataDir),
   };

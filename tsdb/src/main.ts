@@ -98,16 +98,16 @@ addCommand(
   .option('--max-rows <count>', 'how many rows at most', parseCount)
   .option('--json', 'for programs')
   .action(async (sql: string, options: CommonOptions & { maxRows?: number }) => {
-    const { listen } = await readConfigOf(options);
+    const server = await readConfigOf(options);
     const request = { sql, ...(options.maxRows === undefined ? {} : { max_rows: options.maxRows }) };
-    process.stdout.write(await printQuery(listen, request, { json: options.json ?? false }));
+    process.stdout.write(await printQuery(server, request, { json: options.json ?? false }));
   });
 
 addCommand('tables', 'Lists the tables of the running server.', 'tables --config tsdb.yaml')
   .option('--json', 'for programs')
   .action(async (options: CommonOptions) => {
-    const { listen } = await readConfigOf(options);
-    process.stdout.write(await printTables(listen, { json: options.json ?? false }));
+    const server = await readConfigOf(options);
+    process.stdout.write(await printTables(server, { json: options.json ?? false }));
   });
 
 addCommand(
@@ -209,11 +209,11 @@ addCommand(
   .option('--dry-run', 'only says what would go')
   .option('--json', 'for programs')
   .action(async (table: string, options: CommonOptions & DeleteFlags) => {
-    const { listen } = await readConfigOf(options);
+    const server = await readConfigOf(options);
     const { where, start, end, dryRun = false, json = false } = options;
     const limits = { ...(where !== undefined && { where }), ...(start && { start }), ...(end && { end }) };
     const body = { ...limits, dry_run: dryRun };
-    process.stdout.write(await printDelete(listen, table, body, { json, clock: systemClock }));
+    process.stdout.write(await printDelete(server, table, body, { json, clock: systemClock }));
   });
 
 addCommand(
@@ -224,9 +224,9 @@ addCommand(
   .option('--dry-run', 'only says what would go')
   .option('--json', 'for programs')
   .action(async (options: CommonOptions & { dryRun?: true }) => {
-    const { listen } = await readConfigOf(options);
+    const server = await readConfigOf(options);
     const { dryRun = false, json = false } = options;
-    process.stdout.write(await printRetention(listen, dryRun, { json }));
+    process.stdout.write(await printRetention(server, dryRun, { json }));
   });
 
 addCommand(

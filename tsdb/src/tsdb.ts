@@ -6,7 +6,6 @@
  */
 import type { Clock } from '@varve/common/clock.js';
 import { probeKey, type TableName } from '@varve/common/contract/object-keys.js';
-import { listen } from './http/http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { runLoops } from '@varve/common/run-loops.js';
@@ -21,7 +20,9 @@ import { DeltaLog } from './delta/delta-log.js';
 import { LogKeeper } from './delta/log-keeper.js';
 import { vacuumDaily } from './delta/vacuum-loop.js';
 import { watchCatalog } from './delta/watch-catalog.js';
+import { listen } from './http/http-server.js';
 import { addJobRoutes } from './http/job-routes.js';
+import { ServerCertificate } from './http/server-certificate.js';
 import { createTsdbServer } from './http/tsdb-server.js';
 import { openIngester } from './ingest/ingester.js';
 import { openSeriesRegister } from './latest/open-series-register.js';
@@ -99,12 +100,15 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
   const conflictsOf = (name: TableName) => ingester.conflictsOf(name);
   const ingestState = () => ingester.status();
   const tokens = await openTokens(config, store, clock);
-  const asked = { store, catalog, engine, newestRows, conflictsOf, ingestState, past, tokens };
+  const certificate = config.tls && new ServerCertificate(config.tls, common);
+  const asked = { store, catalog, engine, newestRows, conflictsOf, ingestState, past, tokens, certificate };
   const server = createTsdbServer({ ...common, version, startedMs, parts, ...asked });
   addJobRoutes(server, { catalog, jobs, upkeep });
 
   try {
     const address = await listen(server, config.listen, 'listen');
+    if (tokens && !certificate)
+      log.warn('tokens cross the network readable: write tls, or put a proxy in front');
     log.info({ version, store: store.url, listen: address, tables: catalog.current().length }, 'answering');
     await runLoops(signal, [
       (stop) => lease.run(stop),
@@ -113,6 +117,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
       lease.whileHeld((stop) => upkeep.run(stop)),
       lease.whileHeld((stop) => vacuumDaily({ store, catalog, clock, log }, stop)),
       (stop) => watchCatalog({ catalog, clock, log }, stop),
+      ...(certificate ? [(stop: AbortSignal) => certificate.run(stop)] : []),
     ]);
   } finally {
     // Together: the server waits for answers under way, which the engine ends.

@@ -13,9 +13,9 @@
  */
 import { createRequire } from 'node:module';
 import type { IConnackPacket, IPublishPacket, MqttClient } from 'mqtt';
+import { readPem, type TlsConfig } from '@varve/common/config/pem.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { SourceConfig } from '../config.js';
-import { readPem, type TlsConfig } from './source-config.js';
 
 export type ProtocolVersion = 4 | 5;
 

@@ -1,5 +1,5 @@
 /** One source, as everything behind the configuration sees it. */
-import { readFileSync } from 'node:fs';
+import type { TlsConfig } from '@varve/common/config/pem.js';
 
 export interface SourceConfig {
   readonly name: string;
@@ -16,22 +16,4 @@ export interface SourceConfig {
   readonly receiveMaximum: number;
   /** Absent: the system's authorities, and no certificate of ours. */
   readonly tls?: TlsConfig | undefined;
-}
-
-/** Each a PEM text, or the absolute path of a file with one; files are read for every connection, so they may be renewed. */
-export interface TlsConfig {
-  /** Authorities that the broker's certificate may come from. */
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  /** A secret: never log it. */
-  readonly key: string | undefined;
-}
-
-export function isPem(text: string): boolean {
-  return text.includes('-----BEGIN ');
-}
-
-/** @throws an error of the file system */
-export function readPem(written: string): string {
-  return isPem(written) ? written : readFileSync(written, 'utf8');
 }

@@ -1,13 +1,13 @@
 /**
  * `sources:` of `edge.yaml`: how a broker is reached.
  */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
+import { checkPems, isPem } from '@varve/common/config/pem.js';
+import { pem } from '@varve/common/config/pem-schema.js';
 import { resolveBeside, type ConfigProblem } from '@varve/common/config/read-config.js';
 import { durationMs } from '@varve/common/config/units.js';
 import { keyPartPattern } from '@varve/common/contract/names.js';
-import { messageOf } from '@varve/common/errors.js';
-import { isPem, readPem, type SourceConfig } from './source-config.js';
+import type { SourceConfig } from './source-config.js';
 import { isTopicFilter } from './topic-filter.js';
 
 const mqttUrl = z
@@ -16,8 +16,6 @@ const mqttUrl = z
     error: 'write a broker URL such as mqtt://127.0.0.1:1883, or mqtts://, ws://, wss://',
   })
   .transform((text) => new URL(text));
-
-const pem = z.string({ error: 'write the path of a PEM file, or its text' }).min(1);
 
 const tlsSchema = z
   .strictObject(
@@ -99,7 +97,8 @@ function shapeSource(agent: string, configPath: string, name: string, raw: RawSo
 /** What is wrong between sources, and with their certificates. */
 export function checkSources(agent: string, configPath: string, sources: RawSources): ConfigProblem[] {
   const shaped = shapeSources(agent, configPath, sources);
-  return [...checkClientIds(sources), ...shaped.flatMap(checkTls)];
+  const certificates = shaped.flatMap(({ name, tls }) => checkPems(`sources.${name}.tls`, tls ?? {}));
+  return [...checkClientIds(sources), ...certificates];
 }
 
 function checkClientIds(sources: RawSources): ConfigProblem[] {
@@ -114,26 +113,4 @@ function checkClientIds(sources: RawSources): ConfigProblem[] {
       path: `sources.${name}.client_id`,
       message: 'is used by another source on this broker, and each would throw the other out: write another',
     }));
-}
-
-function checkTls({ name, tls }: SourceConfig): ConfigProblem[] {
-  if (!tls) return [];
-  const problem = (option: string, message: string): ConfigProblem[] => [
-    { line: undefined, path: `sources.${name}.tls.${option}`, message },
-  ];
-  for (const option of ['ca', 'cert', 'key'] as const) {
-    const written = tls[option];
-    if (written === undefined) continue;
-    try {
-      if (option === 'key') createPrivateKey(readPem(written));
-      else new X509Certificate(readPem(written));
-    } catch (error) {
-      const what = option === 'key' ? 'private key without a passphrase' : 'certificate';
-      return problem(option, `is no ${what} in PEM (${messageOf(error)}): write a file's path, or its text`);
-    }
-  }
-  const { cert, key } = tls;
-  if (cert === undefined || key === undefined) return [];
-  const isPair = new X509Certificate(readPem(cert)).checkPrivateKey(createPrivateKey(readPem(key)));
-  return isPair ? [] : problem('key', 'is not the key of `cert`: write the one that belongs to it');
 }

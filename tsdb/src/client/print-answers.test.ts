@@ -54,7 +54,7 @@ test('lists tables', () => {
 
 test('says that no server answers', async () => {
   await assert.rejects(
-    printQuery({ host: '0.0.0.0', port: 1 }, { sql: 'select 1' }, { json: true }),
+    printQuery({ listen: { host: '0.0.0.0', port: 1 } }, { sql: 'select 1' }, { json: true }),
     (error) => isFailure(error, 'server_unreachable') && error.message.includes('http://127.0.0.1:1/'),
   );
 });

@@ -1,8 +1,7 @@
 /**
  * What `varve-tsdb query` and `varve-tsdb tables` print.
  */
-import type { ListenAddress } from '@varve/common/config/listen-address.js';
-import { askQuery, askTables, type ServerAnswer, type ServerTable } from './ask-server.js';
+import { askQuery, askTables, type AskedServer, type ServerAnswer, type ServerTable } from './ask-server.js';
 import { formatTable } from './format-table.js';
 
 export interface PrintOptions {
@@ -10,16 +9,16 @@ export interface PrintOptions {
 }
 
 export async function printQuery(
-  address: ListenAddress,
+  server: AskedServer,
   request: { readonly sql: string; readonly max_rows?: number },
   { json }: PrintOptions,
 ): Promise<string> {
-  const answer = await askQuery(address, request);
+  const answer = await askQuery(server, request);
   return json ? `${JSON.stringify(answer)}\n` : describeAnswer(answer);
 }
 
-export async function printTables(address: ListenAddress, { json }: PrintOptions): Promise<string> {
-  const tables = await askTables(address);
+export async function printTables(server: AskedServer, { json }: PrintOptions): Promise<string> {
+  const tables = await askTables(server);
   return json ? `${JSON.stringify(tables)}\n` : describeTables(tables);
 }
 

@@ -3,9 +3,8 @@
  * may be ended while the job goes on.
  */
 import type { Clock } from '@varve/common/clock.js';
-import type { ListenAddress } from '@varve/common/config/listen-address.js';
 import { Failure } from '@varve/common/errors.js';
-import { askServer } from './ask-server.js';
+import { askServer, type AskedServer } from './ask-server.js';
 import { formatTable } from './format-table.js';
 import type { PrintOptions } from './print-answers.js';
 
@@ -43,16 +42,16 @@ const pollEveryMs = 500;
 
 /** @throws Failure `query_failed` where the job failed; what the server says where it was refused */
 export async function printDelete(
-  address: ListenAddress,
+  server: AskedServer,
   table: string,
   body: DeleteBody,
   { json, clock }: PrintOptions & { readonly clock: Clock },
 ): Promise<string> {
   const path = `/api/v1/tables/${encodeURIComponent(table)}/delete`;
-  let job = (await askServer(address, path, body)) as ServerJob;
+  let job = (await askServer(server, path, body)) as ServerJob;
   while (job.state === 'waiting' || job.state === 'running') {
     await clock.sleep(pollEveryMs);
-    job = (await askServer(address, `/api/v1/jobs/${job.id}`)) as ServerJob;
+    job = (await askServer(server, `/api/v1/jobs/${job.id}`)) as ServerJob;
   }
   if (job.state !== 'done')
     throw new Failure('query_failed', `the delete failed: ${job.error ?? 'nobody knows why'}`, {
@@ -70,11 +69,11 @@ export function describeDelete({ result }: ServerJob, isDryRun: boolean): string
 }
 
 export async function printRetention(
-  address: ListenAddress,
+  server: AskedServer,
   isDryRun: boolean,
   { json }: PrintOptions,
 ): Promise<string> {
-  const answer = (await askServer(address, '/api/v1/retain', { dry_run: isDryRun })) as {
+  const answer = (await askServer(server, '/api/v1/retain', { dry_run: isDryRun })) as {
     tables: ServerRetention[];
   };
   return json ? `${JSON.stringify(answer)}\n` : describeRetention(answer.tables, isDryRun);

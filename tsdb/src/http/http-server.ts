@@ -7,7 +7,10 @@ import { Failure, messageOf, systemCodeOf, type FailureCode } from '@varve/commo
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import { describeProblem, problemType } from '@varve/common/problem.js';
+import { createServer } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+
+import type { ServerCertificate } from './server-certificate.js';
 
 export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
@@ -15,19 +18,24 @@ export interface HttpServerOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly bodyBytesMax: number;
+  /** Absent: plain HTTP. */
+  readonly certificate?: ServerCertificate | undefined;
 }
+
+const times = { requestTimeout: 60_000, keepAliveTimeout: 65_000 };
 
 /** Routes have no JSON schemas of fastify's: its compilers for them would be 8 MB of memory for nothing. */
 const noCompiler = () => () => {
   throw new Error('a route of fastify has a schema: check with zod instead');
 };
 
-export function createHttpServer({ log, registry, bodyBytesMax }: HttpServerOptions): FastifyInstance {
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { log, registry, bodyBytesMax, certificate } = options;
   const server = Fastify({
+    serverFactory: (listener) =>
+      certificate ? certificate.createServer(times, listener) : createServer(times, listener),
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     bodyLimit: bodyBytesMax,
-    requestTimeout: 60_000,
-    keepAliveTimeout: 65_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
   });

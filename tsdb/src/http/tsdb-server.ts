@@ -1,7 +1,6 @@
 /**
  * The HTTP server of tsdb: all its routes.
  */
-import { createHttpServer, type FastifyInstance } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Registry } from '@varve/common/metrics.js';
 import type { TokenBook } from '../access/token-book.js';
@@ -12,11 +11,13 @@ import { addAgentRoutes } from './agent-routes.js';
 import { Completeness, type CompletenessSources } from './completeness.js';
 import { addCompletenessRoutes } from './completeness-routes.js';
 import { addConflictRoutes, type ConflictSources } from './conflict-routes.js';
+import { createHttpServer, type FastifyInstance } from './http-server.js';
 import { addLatestRoutes, type LatestSources } from './latest-routes.js';
 import { addOpenApiRoute } from './openapi.js';
 import { addQueryRoutes } from './query-routes.js';
 import { addRangeRoutes } from './range-routes.js';
 import { addSeriesRoutes } from './series-routes.js';
+import type { ServerCertificate } from './server-certificate.js';
 import { addStatusRoutes, type StatusSources } from './status-routes.js';
 import { addTableRoutes } from './table-routes.js';
 import { addVersionRoutes } from './version-routes.js';
@@ -32,6 +33,8 @@ export interface TsdbServerOptions extends StatusSources {
   readonly newestRows?: LatestSources['newestRows'];
   /** Absent: everybody may do everything. */
   readonly tokens?: TokenBook | undefined;
+  /** Absent: plain HTTP. */
+  readonly certificate?: ServerCertificate | undefined;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -40,8 +43,8 @@ export interface TsdbServerOptions extends StatusSources {
 const bodyBytesMax = 2 ** 20;
 
 export function createTsdbServer(options: TsdbServerOptions): FastifyInstance {
-  const { log, registry, engine, catalog } = options;
-  const server = createHttpServer({ log, registry, bodyBytesMax });
+  const { log, engine, catalog } = options;
+  const server = createHttpServer({ ...options, bodyBytesMax });
   if (options.tokens) addAccess(server, options.tokens, catalog);
   addOpenApiRoute(server, options.version);
   const completeness = new Completeness(options);
