@@ -1,9 +1,7 @@
 /**
  * The rows of one query, batch by batch: never more of them in memory than one batch.
  *
- * A query that fails after its first rows were sent looks to the bindings like one that is done: the C API keeps the
- * error to itself (seen with DuckDB 1.5.6: `fetchChunk` yields an empty chunk for both). An answer must never be silently
- * short, so the query runs in a transaction: a failure aborts that, and then the `SELECT 1` after the last row fails.
+ * An answer must never be silently short: that the rows have ended is believed only when the query says that it is whole.
  *
  * `close` must be called, also when not all rows were taken; it may be called twice.
  */
@@ -39,8 +37,8 @@ export interface AnswerParts {
   readonly stats: () => AnswerStats;
   /** Calls DuckDB within the bounds on such calls. */
   readonly call: <T>(work: () => Promise<T>) => Promise<T>;
-  /** After the last row: throws if it was not the last one. */
-  readonly finish: () => Promise<void>;
+  /** After the last row: false if the query failed behind it. */
+  readonly isWhole: () => boolean;
   /** Says how many rows there were so far. */
   readonly countRows: (count: number) => void;
   readonly release: (error?: unknown) => Promise<void>;
@@ -104,21 +102,12 @@ export class QueryAnswer {
       if (rowCount > 0) yield { chunk, rowCount };
       if (this.#isTruncated) return;
     }
-    await this.#requireWhole();
+    if (!this.#parts.isWhole())
+      throw new Failure('query_failed', `the query failed after ${this.#rowCount} rows`);
   }
 
   async close(): Promise<void> {
     this.#closing ??= this.#parts.release(this.#error);
     await this.#closing;
-  }
-
-  async #requireWhole(): Promise<void> {
-    const { finish, signal } = this.#parts;
-    try {
-      await finish();
-    } catch (cause) {
-      signal.throwIfAborted();
-      throw new Failure('query_failed', `the query failed after ${this.#rowCount} rows`, { cause });
-    }
   }
 }

@@ -13,6 +13,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { quoteName, quoteText } from '../delta/sql-text.js';
+import { PreparedStatements } from './prepared-statements.js';
 
 export interface QueryDatabaseOptions {
   readonly slotsMax: number;
@@ -31,6 +32,7 @@ export interface QuerySlot {
   readonly catalog: string;
   /** The schema that stands for tables without one; undefined where that is not known. */
   database: string | undefined;
+  readonly statements: PreparedStatements;
   /** The views of this slot's catalog, and what sets their files, by table. */
   readonly views: Map<string, { readonly sql: string; readonly filesSql: string }>;
 }
@@ -68,8 +70,11 @@ export class QueryDatabase {
     return new QueryDatabase(instance, await instance.connect(), slots);
   }
 
-  takeSlot(): QuerySlot {
-    const slot = this.#idle.pop();
+  /** One that has prepared the statement already, where there is one. */
+  takeSlot(database = defaultDatabase, sql = ''): QuerySlot {
+    const prepared = this.#idle.findLastIndex(({ statements }) => statements.has(database, sql));
+    // -1 is the last one.
+    const [slot] = this.#idle.splice(prepared, 1);
     if (slot === undefined) throw new Error('more queries were let in than there are slots');
     this.#inUse += 1;
     return slot;
@@ -109,7 +114,8 @@ async function openSlot(instance: DuckDBInstance, number: number): Promise<Query
   await connection.run(`ATTACH ':memory:' AS ${quoteName(catalog)}`);
   await connection.run(`USE ${quoteName(catalog)}`);
   await connection.run(`SET streaming_buffer_size = '${heldBackBytes}'`);
-  return { connection, catalog, database: defaultDatabase, views: new Map() };
+  const statements = new PreparedStatements(connection);
+  return { connection, catalog, database: defaultDatabase, statements, views: new Map() };
 }
 
 async function lock(instance: DuckDBInstance, readableFolders: readonly string[]): Promise<void> {

@@ -263,6 +263,28 @@ test('queries at different versions do not disturb each other', async () => {
   assert.deepEqual(await rowsOf('select sum(v) from changing'), [[9000]]);
 });
 
+test('the same text is answered from the files of now, and with the values of now', async () => {
+  const file = (value: number) =>
+    `select timestamptz '2026-01-01 00:00:00Z' as time, ${value} as v, date '2026-01-01' as day`;
+  const sums: unknown[] = [];
+  for (const version of [0, 1, 2]) {
+    const files = [1, 10, 100].slice(0, version + 1).map(file);
+    await fixture.put({ table: 'growing', version, fields: { v: 'long' }, files });
+    for (const least of [0, 5])
+      sums.push(
+        await rowsOf({ sql: 'select coalesce(sum(v), 0)::int from growing where v > ?', params: [least] }),
+      );
+  }
+  assert.deepEqual(sums.flat(2), [1, 0, 11, 10, 111, 110]);
+  // Another type of the same parameter.
+  assert.deepEqual(
+    await rowsOf({ sql: 'select coalesce(sum(v), 0)::int from growing where v > ?', params: [10.5] }),
+    [[100]],
+  );
+  const first = await rowsOf('select now()');
+  assert.notDeepEqual(await rowsOf('select now()'), first);
+});
+
 test('answers as of an earlier version', async () => {
   const file = (value: number) =>
     `select timestamptz '2026-01-01 00:00:00Z' as time, ${value} as v, date '2026-01-01' as day`;

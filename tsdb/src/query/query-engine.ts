@@ -152,7 +152,7 @@ export class QueryEngine {
         queryId: plan.queryId,
         stats: () => ({ elapsedMs: this.elapsedMs(plan), ...run.facts }),
         call: (work) => run.call(work),
-        finish: () => run.finish(),
+        isWhole: () => run.isWhole(),
         countRows,
         release,
       });
@@ -174,7 +174,6 @@ export class QueryEngine {
           plan.request.rowsMax,
           AbortSignal.any([signal, watch.signal]),
         );
-        await run.finish();
         return await ExportedFile.open({ path, rowCount, queryId: plan.queryId, release });
       } catch (error) {
         await exports.remove(path);
@@ -273,7 +272,7 @@ export class QueryEngine {
 
   async #openRun(plan: QueryPlan, signal: AbortSignal, releases: Release[]): Promise<QueryRun> {
     const database = await this.#database;
-    const slot = database.takeSlot();
+    const slot = database.takeSlot(plan.request.database, plan.statement.sql);
     releases.push(() => database.giveBack(slot));
     const run = new QueryRun({
       ...this.#options,

@@ -1,7 +1,7 @@
 /**
  * One query on its way: what it holds, in the order in which it got it, and how it gives that back.
  */
-import type { DuckDBPreparedStatement, DuckDBResult } from '@duckdb/node-api';
+import { ResultReturnType, type DuckDBPreparedStatement, type DuckDBResult } from '@duckdb/node-api';
 import type { Clock } from '@varve/common/clock.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { Failure, messageOf } from '@varve/common/errors.js';
@@ -38,7 +38,9 @@ export class QueryRun {
   readonly #options: QueryRunOptions;
   readonly #leases: AcquiredFiles[] = [];
   readonly #files: DataFile[] = [];
-  #isInTransaction = false;
+  /** Rows that have not been taken, which keep files open. */
+  #open: DuckDBResult | undefined;
+  #toDestroy: DuckDBPreparedStatement | undefined;
   #isEnding = false;
 
   constructor(options: QueryRunOptions) {
@@ -53,8 +55,32 @@ export class QueryRun {
 
   /** @throws Failure; `end` must be called all the same */
   async start(): Promise<DuckDBResult> {
-    const prepared = await this.#prepare(this.#options.plan.statement.sql);
-    return await this.call(() => prepared.stream());
+    const { sql, isRepeatable } = this.#options.plan.statement;
+    const prepared = await this.#prepare(sql, isRepeatable);
+    try {
+      // Set before anybody can be told that the query was cancelled.
+      return await this.call(async () => (this.#open = await prepared.stream()));
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  /**
+   * After the last row. A query that fails after its first rows looks like one that is done, to all but this: `fetchChunk`
+   * yields nothing for both, and the bindings hand out no error.
+   */
+  isWhole(): boolean {
+    const isWhole = this.#open?.returnType !== ResultReturnType.INVALID;
+    this.#open = undefined;
+    if (!isWhole) this.#forget();
+    return isWhole;
+  }
+
+  /** Nobody knows in what state a failure left the statement. */
+  #forget(): void {
+    const { slot, plan } = this.#options;
+    slot.statements.forget(databaseOf(plan), plan.statement.sql);
   }
 
   /** What DuckDB says of it, with the names of objects in place of local files. */
@@ -83,18 +109,21 @@ export class QueryRun {
     return (await this.call(() => prepared.run())).rowsChanged;
   }
 
-  async #prepare(sql: string): Promise<DuckDBPreparedStatement> {
+  async #prepare(sql: string, isKept = false): Promise<DuckDBPreparedStatement> {
     const { slot, plan } = this.#options;
-    const { params = [], database = defaultDatabase } = plan.request;
+    const { params = [] } = plan.request;
+    const database = databaseOf(plan);
     const values = planBinding(plan.statement.parameterNames, params);
     const preparation: string[] = [];
     try {
       for (const table of plan.tables) preparation.push(await this.#showTable(table));
       if (slot.database !== database) preparation.push(await this.#chooseDatabase(database));
+      const toRun = preparation.filter((part) => part !== '').join('; ');
       return await this.call(async () => {
-        await slot.connection.run([...preparation.filter((part) => part !== ''), 'BEGIN'].join('; '));
-        this.#isInTransaction = true;
-        const prepared = await slot.connection.prepare(sql);
+        if (toRun !== '') await slot.connection.run(toRun);
+        const prepared = isKept
+          ? await slot.statements.keep(database, sql)
+          : (this.#toDestroy = await slot.connection.prepare(sql));
         bind(prepared, values);
         return prepared;
       });
@@ -104,16 +133,6 @@ export class QueryRun {
       slot.database = undefined;
       throw error;
     }
-  }
-
-  /** After the last row. @throws what DuckDB kept to itself (`QueryAnswer` says when) */
-  async finish(): Promise<void> {
-    const { slot } = this.#options;
-    await this.call(async () => {
-      // COMMIT alone takes a transaction that has failed for one to roll back, and says nothing.
-      await slot.connection.run('SELECT 1; COMMIT');
-      this.#isInTransaction = false;
-    });
   }
 
   /** Calls DuckDB within the bounds on such calls, and says what its errors mean. */
@@ -133,11 +152,13 @@ export class QueryRun {
     this.#isEnding = true;
     const { slot, databaseCalls, log } = this.#options;
     try {
-      if (this.#isInTransaction) await databaseCalls.run(() => slot.connection.run('ROLLBACK'));
+      // The next statement of a connection ends the one before.
+      if (this.#open) await databaseCalls.run(() => slot.connection.run('SELECT 1'));
     } catch (error) {
       if (isFatal(error)) this.#options.onFatal();
-      log.warn({ reason: messageOf(error) }, 'a query could not be rolled back');
+      log.warn({ reason: messageOf(error) }, 'a query could not be ended');
     } finally {
+      this.#toDestroy?.destroySync();
       for (const lease of this.#leases) lease.release();
     }
   }
@@ -189,6 +210,11 @@ export class QueryRun {
       await clock.sleep(interruptEveryMs);
     }
   }
+}
+
+/** The schema that stands for tables without one. */
+function databaseOf({ request: { database = defaultDatabase } }: QueryPlan): string {
+  return database;
 }
 
 /** Without the semicolon at the end. */
