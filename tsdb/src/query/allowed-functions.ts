@@ -64,6 +64,9 @@ const lists = words(`
   list_skewness list_slice list_sort list_stddev_pop list_stddev_samp list_string_agg list_sum list_transform list_unique
   list_value list_var_pop list_var_samp list_where list_zip range reduce unnest`);
 
+/** Ours, in every instance: `lttb.ts`. */
+const ours = words('varve_lttb');
+
 const structures = words(`
   array_to_json cardinality element_at from_json from_json_strict json json_array json_array_length json_contains
   json_exists json_extract json_extract_path json_extract_path_text json_extract_string json_keys json_merge_patch
@@ -75,14 +78,14 @@ const structures = words(`
 
 /** In lower case, as DuckDB finds them. */
 export const allowedFunctions: ReadonlySet<string> = new Set(
-  [aggregates, numbers, texts, times, lists, structures].flat().map((name) => name.toLowerCase()),
+  [aggregates, numbers, texts, times, lists, structures, ours].flat().map((name) => name.toLowerCase()),
 );
 
 export const aggregateFunctions: ReadonlySet<string> = new Set(aggregates);
 
-/** Ours, which `rewrite-sql.ts` puts into words that DuckDB has. */
+/** Ours, which `rewrite-sql.ts` puts into words that this DuckDB has. */
 export const rewrittenFunctions: ReadonlySet<string> = new Set(
-  words('date_bin time_bucket_gapfill locf interpolate'),
+  words('date_bin time_bucket_gapfill locf interpolate lttb'),
 );
 
 /** In `from`: those that make rows from nothing but their arguments. */

@@ -13,6 +13,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { quoteName, quoteText } from '../delta/sql-text.js';
+import { createLttbPicker } from './lttb.js';
 import { PreparedStatements } from './prepared-statements.js';
 
 export interface QueryDatabaseOptions {
@@ -120,6 +121,7 @@ async function openSlot(instance: DuckDBInstance, number: number): Promise<Query
 
 async function lock(instance: DuckDBInstance, readableFolders: readonly string[]): Promise<void> {
   const connection = await instance.connect();
+  connection.registerScalarFunction(createLttbPicker());
   const settings: [name: string, value: string][] = [
     ['TimeZone', quoteText('UTC')],
     ['errors_as_json', 'true'],

@@ -8,9 +8,11 @@
  * | `date_bin(width, time[, origin])`         | `time_bucket`                                                    |
  * | `from latest('table')`                    | the newest row of every series                                   |
  * | `time_bucket_gapfill(width, time)`        | see `rewrite-gapfill.ts`                                         |
+ * | `lttb(time, value, count)`                | see `lttb.ts`                                                    |
  */
 import { quoteName } from '../delta/sql-text.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { isLttb, rewriteLttb } from './lttb.js';
 import { mergedTags } from './merge-partials.js';
 import { isGapfill, rewriteGapfill } from './rewrite-gapfill.js';
 import { isNode, latestLabel, nameAt, nodesAt, nodeAt, type ParseSelect, type SqlNode } from './sql-tree.js';
@@ -36,7 +38,7 @@ async function rewrite(value: unknown, parse: ParseSelect, find: FindNamed): Pro
   const node = isSame ? value : Object.fromEntries(entries.map(([name], index) => [name, parts[index]]));
   if (node['type'] === 'SELECT_NODE' && isGapfill(node)) return await rewriteGapfill(node, parse);
   if (node['type'] === 'TABLE_FUNCTION') return await rewriteLatest(node, parse, find);
-  return rewriteCall(node);
+  return isLttb(node) ? await rewriteLttb(node, parse) : rewriteCall(node);
 }
 
 async function rewriteAll(
