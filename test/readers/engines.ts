@@ -81,6 +81,20 @@ export async function appendWithDeltaRs(path: string, rows: readonly object[]): 
   await run(python(), [pythonScript, 'append'], [{ path, rows }]);
 }
 
+export function skipWithoutDeltaRs(): string | false {
+  return missingModules(python(), ['deltalake', 'pyarrow']) ?? false;
+}
+
+/** The data files of each version, relative to the table, in order, as delta-rs knows them. */
+export async function filesByDeltaRs(
+  jobs: readonly Pick<ReadJob, 'path' | 'version'>[],
+): Promise<{ files?: string[]; error?: string }[]> {
+  const plainJobs = jobs.map(({ path, version }) => ({ path, version }));
+  const output = await run(python(), [pythonScript, 'files'], plainJobs);
+  const lines = output.split('\n').filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line) as { files?: string[]; error?: string });
+}
+
 async function ask(command: string, args: readonly string[], jobs: readonly ReadJob[]): Promise<Reading[]> {
   const output = await run(command, args, jobs).catch((error: unknown) => {
     return JSON.stringify({ error: String(error) });

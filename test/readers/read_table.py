@@ -1,8 +1,9 @@
 """Reads Delta tables with one of Python's engines: jobs come as JSON on standard input, an answer per job goes out as a line.
 
-usage: read_table.py deltalake|polars|datafusion|spark|append
+usage: read_table.py deltalake|polars|datafusion|spark|append|files
 
-A job is {"path": ..., "version": number or null}; `append` takes {"path": ..., "rows": [...]} and writes with delta-rs.
+A job is {"path": ..., "version": number or null}; `append` takes {"path": ..., "rows": [...]} and writes with delta-rs;
+`files` answers with the paths of the version's data files, as delta-rs knows them.
 """
 
 import json
@@ -99,6 +100,13 @@ def append(path, rows):
     write_deltalake(path, pyarrow.table(columns, schema=arrow_schema), mode="append")
 
 
+def files(path, version):
+    from deltalake import DeltaTable
+
+    uris = DeltaTable(path, version=version).file_uris()
+    return sorted(uri.removeprefix("file://").removeprefix(path).lstrip("/") for uri in uris)
+
+
 def main():
     engine = sys.argv[1]
     jobs = json.load(sys.stdin)
@@ -108,10 +116,14 @@ def main():
         for job in jobs:
             append(job["path"], job["rows"])
         return
-    read = {"deltalake": read_deltalake, "polars": read_polars, "datafusion": read_datafusion}.get(engine) or Spark()
+    readers = {"deltalake": read_deltalake, "polars": read_polars, "datafusion": read_datafusion}
+    read = None if engine == "files" else readers.get(engine) or Spark()
     for job in jobs:
         try:
-            answer = {"rows": rows_of(read(job["path"], job["version"]))}
+            if engine == "files":
+                answer = {"files": files(job["path"], job["version"])}
+            else:
+                answer = {"rows": rows_of(read(job["path"], job["version"]))}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(answer) + "\n")

@@ -15,7 +15,7 @@ import { readLastCheckpoint } from './last-checkpoint.js';
 import { listLog, planLogRead, type Checkpoint, type LogListing, type LogReadPlan } from './log-listing.js';
 import { oldestReadable } from './versions.js';
 import { readCommits } from './read-commits.js';
-import { Replay, type TableState } from './replay.js';
+import { Replay, type LogFold, type TableState } from './replay.js';
 import { formatTableName } from './table-metadata.js';
 
 export type VersionTarget = { readonly version: number } | { readonly timeMs: number };
@@ -37,16 +37,25 @@ export class LogReader {
 
   /** Undefined when there is no such table. @throws Failure `table_unreadable`, or the store's */
   async readNewest(name: TableName): Promise<TableState | undefined> {
-    const hint = await readLastCheckpoint(this.#store, name);
+    return await this.fold(name, () => new Replay(name));
+  }
+
+  /** What the newest version of a log becomes, or that of `version`; begun anew when a checkpoint is no good. As `readNewest` */
+  async fold<Result>(
+    name: TableName,
+    begin: () => LogFold<Result>,
+    version?: number,
+  ): Promise<Result | undefined> {
+    const hint = version === undefined ? await readLastCheckpoint(this.#store, name) : undefined;
     if (hint !== undefined) {
       const listing = await listLog(this.#store, name, hint);
       try {
-        if (listing.checkpoints.length > 0) return await this.#replay(name, listing);
+        if (listing.checkpoints.length > 0) return await this.#foldListed(name, listing, begin);
       } catch (error) {
         if (!isUnusable(error) && !isFailure(error, 'table_unreadable')) throw error;
       }
     }
-    return await this.#replay(name, await listLog(this.#store, name));
+    return await this.#foldListed(name, await listLog(this.#store, name), begin, version);
   }
 
   /**
@@ -58,7 +67,7 @@ export class LogReader {
     const listing = await listLog(this.#store, name);
     const version = 'version' in target ? target.version : versionAt(name, listing, target.timeMs);
     requireVersion(name, listing, version);
-    const state = await this.#replay(name, listing, version, onAdd);
+    const state = await this.#foldListed(name, listing, () => new Replay(name, undefined, onAdd), version);
     if (state?.version !== version) throw versionExpired(name, version);
     const next = listing.commits.find((commit) => commit.version > version);
     return { state, replacedMs: next?.modifiedMs };
@@ -78,12 +87,12 @@ export class LogReader {
     return removed;
   }
 
-  async #replay(
+  async #foldListed<Result>(
     name: TableName,
     listing: LogListing,
+    begin: () => LogFold<Result>,
     version?: number,
-    onAdd?: (add: Add) => void,
-  ): Promise<TableState | undefined> {
+  ): Promise<Result | undefined> {
     const unusable = new Set<Checkpoint>();
     let firstFailure: unknown;
     for (;;) {
@@ -94,7 +103,7 @@ export class LogReader {
         throw firstFailure ?? error;
       }
       try {
-        return await this.#follow(name, plan, onAdd);
+        return await this.#follow(name, plan, begin());
       } catch (error) {
         if (!plan.checkpoint || !isUnusable(error)) throw error;
         firstFailure ??= error;
@@ -103,20 +112,19 @@ export class LogReader {
     }
   }
 
-  async #follow(
+  async #follow<Result>(
     name: TableName,
     { checkpoint, commits }: LogReadPlan,
-    onAdd?: (add: Add) => void,
-  ): Promise<TableState | undefined> {
-    const replay = new Replay(name, undefined, onAdd);
+    fold: LogFold<Result>,
+  ): Promise<Result | undefined> {
     if (checkpoint)
       await readCheckpoint(this.#files, checkpoint, {
-        begin: (actions) => replay.begin(checkpoint.version, actions),
-        add: (add) => replay.add(add),
+        begin: (actions) => fold.begin(checkpoint.version, actions),
+        add: (add) => fold.add(add),
       });
     for await (const { version, actions } of readCommits(this.#store, name, commits))
-      replay.apply(version, actions);
-    return replay.version < 0 ? undefined : replay.finish();
+      fold.apply(version, actions);
+    return fold.version < 0 ? undefined : fold.finish();
   }
 }
 

@@ -99,6 +99,17 @@ test('what cannot be answered rightly is unreadable', () => {
     assert.throws(() => applyCommit(name, undefined, 0, actions), unreadable, JSON.stringify(actions));
 });
 
+test('a feature that we do not have is named, whatever else is wrong and in whatever order it stands', () => {
+  const actions: Action[] = [
+    { metaData: { ...metaData, partitionColumns: [], schemaString: '{}' } },
+    { protocol: { minReaderVersion: 3, minWriterVersion: 7, readerFeatures: ['deletionVectors'] } },
+  ];
+  assert.throws(
+    () => applyCommit(name, undefined, 0, actions),
+    (error) => isFailure(error, 'table_unreadable') && error.message.includes('(deletionVectors)'),
+  );
+});
+
 test('a replay of ten thousand commits takes time in proportion', () => {
   const replay = new Replay(name);
   replay.apply(0, created);

@@ -1,7 +1,8 @@
 /**
  * A log becomes a snapshot: actions are applied commit after commit (PROTOCOL.md, "Action Reconciliation").
  *
- * 1. Within a commit, schema and removes act before adds: a path may be replaced, and bounds are of the new columns.
+ * 1. Within a commit, the protocol acts first, so that a table is refused for the feature and not for what follows from it;
+ *    schema and removes act before adds: a path may be replaced, and bounds are of the new columns.
  * 2. The newest `metaData`, `protocol` and, per appId, `txn` win.
  * 3. Files and transactions are edits of the maps of the snapshot before, so that one more commit costs what it changes;
  *    `finish` hands them over and ends the replay.
@@ -27,8 +28,19 @@ export interface TableState extends Snapshot {
   readonly protocol: Protocol;
 }
 
-/** One use: apply commits in order, then `finish`. */
-export class Replay {
+/** What a log becomes, in one use: a checkpoint, if there is one, then commits in order, none left out, then `finish`. */
+export interface LogFold<Result> {
+  /** -1 before the first commit. */
+  readonly version: number;
+  /** From a checkpoint of `version`, whose files follow by `add`. */
+  begin(version: number, actions: readonly Action[]): void;
+  add(add: Add): void;
+  apply(version: number, actions: readonly Action[]): void;
+  finish(): Result;
+}
+
+/** The fold of a log to one of our tables. */
+export class Replay implements LogFold<TableState> {
   readonly #name: TableName;
   readonly #table: string;
   readonly #files: MapEdit<DataFile>;
@@ -56,12 +68,10 @@ export class Replay {
     this.#layout = base && layoutOf(base.columns);
   }
 
-  /** -1 before the first commit. */
   get version(): number {
     return this.#version;
   }
 
-  /** From a checkpoint of `version`, whose files follow by `add`. */
   begin(version: number, actions: readonly Action[]): void {
     assert.equal(this.#version, -1, 'a checkpoint comes first');
     this.apply(0, actions);
@@ -70,9 +80,9 @@ export class Replay {
 
   apply(version: number, actions: readonly Action[]): void {
     assert.equal(version, this.#version + 1, 'commits are applied in order, none left out');
+    for (const action of actions) if ('protocol' in action) this.#setProtocol(action.protocol);
     for (const action of actions)
       if ('metaData' in action) this.#setMetaData(action.metaData);
-      else if ('protocol' in action) this.#setProtocol(action.protocol);
       else if ('remove' in action) this.#files.delete(action.remove.path);
     for (const action of actions)
       if ('add' in action) this.add(action.add);
