@@ -25,7 +25,8 @@ export class CheckpointFiles {
       tempDir: join(folder, 'spill'),
       memoryBytesMax,
       tempBytesMax: spillBytesMax,
-      threads: 2,
+      // Two could not write a checkpoint of a million files within that memory.
+      threads: 1,
     });
   }
 

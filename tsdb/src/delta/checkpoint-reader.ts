@@ -7,6 +7,7 @@ import { parseAction, type Action, type Add, type Remove } from './actions.js';
 import { checkpointRelation, hasSidecars } from './checkpoint-schema.js';
 import type { CheckpointFiles } from './checkpoint-files.js';
 import { SqlError, type Session } from './duckdb.js';
+import { streamTexts } from './row-texts.js';
 import type { Checkpoint } from './log-listing.js';
 
 export interface CheckpointVisitor {
@@ -26,7 +27,7 @@ export async function readCheckpoint(
       if (await hasSidecars(session, paths)) throw v2Checkpoint(checkpoint);
       const relation = await checkpointRelation(session, paths);
       visitor.begin(await readActions(session, relation, checkpoint));
-      await readAdds(session, relation, visitor);
+      await readAdds(session, relation, await files.newPath(), visitor);
     });
   } catch (error) {
     // The latter of a file that went away between the listing and now, where the store is a folder.
@@ -96,8 +97,12 @@ function withoutNulls(json: string): string {
 /** Between the members of a row: none of them can hold it, since paths are URIs and JSON escapes it. */
 const separator = '\u001f';
 
-/** A row is one text, `stats` last: DuckDB's bindings take long for every value, whatever its length. */
-async function readAdds(session: Session, relation: string, visitor: CheckpointVisitor): Promise<void> {
+async function readAdds(
+  session: Session,
+  relation: string,
+  path: string,
+  visitor: CheckpointVisitor,
+): Promise<void> {
   const members = [
     'add.path',
     "coalesce(add.partitionValues['day'], '')",
@@ -106,22 +111,31 @@ async function readAdds(session: Session, relation: string, visitor: CheckpointV
     "coalesce(CAST(to_json(add.tags) AS VARCHAR), '')",
     "coalesce(add.stats, '')",
   ];
-  const adds = `SELECT concat_ws(chr(31), ${members.join(', ')}) FROM ${relation} WHERE add IS NOT NULL`;
-  for await (const rows of session.stream(adds)) for (const [row] of rows) visitor.add(parseAdd(String(row)));
+  const adds = {
+    text: `concat_ws(chr(31), ${members.join(', ')})`,
+    relation: `${relation} WHERE add IS NOT NULL`,
+    path,
+  };
+  for await (const rows of streamTexts(session, adds)) for (const row of rows) visitor.add(parseAdd(row));
 }
 
 function parseAdd(row: string): Add {
-  const parts = row.split(separator, 5);
-  const [path = '', day = '', size, modificationTime, tags = ''] = parts;
+  const dayAt = row.indexOf(separator) + 1;
+  const sizeAt = row.indexOf(separator, dayAt) + 1;
+  const modificationTimeAt = row.indexOf(separator, sizeAt) + 1;
+  const tagsAt = row.indexOf(separator, modificationTimeAt) + 1;
+  const statsAt = row.indexOf(separator, tagsAt) + 1;
+  const member = (start: number, nextAt: number) => row.slice(start, nextAt - 1);
+  const [day, tags] = [member(dayAt, sizeAt), member(tagsAt, statsAt)];
   return {
     // A copy: a part of a text keeps all of it in memory, and the path stays.
-    path: Buffer.from(path).toString(),
+    path: Buffer.from(member(0, dayAt)).toString(),
     // The only partition column there is; empty text is null.
     partitionValues: { day: day === '' ? null : day },
-    size: Number(size),
-    modificationTime: Number(modificationTime),
+    size: Number(member(sizeAt, modificationTimeAt)),
+    modificationTime: Number(member(modificationTimeAt, tagsAt)),
     dataChange: false,
-    stats: row.slice(parts.join(separator).length + 1),
+    stats: row.slice(statsAt),
     tags: tags === '' ? null : (JSON.parse(tags) as Record<string, string | null>),
   };
 }

@@ -15,6 +15,7 @@ import { DeltaLog, type CommitSummary } from './delta-log.js';
 import { DuckDb } from './duckdb.js';
 import { LogReader } from './log-reader.js';
 import type { TableState } from './replay.js';
+import type { DataFile } from './snapshot.js';
 import { quotePath } from './sql-text.js';
 import { createMetaData } from './table-metadata.js';
 
@@ -107,11 +108,15 @@ class Lake {
   }
 }
 
+function pick({ path, key, day, bytes, rowCount, minTimeUs, maxTimeUs, level, addedMs }: DataFile) {
+  return { path, key, day, bytes, rowCount, minTimeUs, maxTimeUs, level, addedMs };
+}
+
 function assertSame(read: TableState | undefined, expected: TableState): void {
   const comparable = ({ files, transactions, ...rest }: TableState) => ({
     ...rest,
     files: [...files.values()]
-      .map(({ bounds, ...file }) => ({ ...file, tags: bounds?.tags }))
+      .map((file) => ({ ...pick(file), tags: file.bounds?.tags, numbers: file.bounds?.numbers }))
       .sort((left, right) => (left.path < right.path ? -1 : 1)),
     transactions: new Map(transactions),
   });
@@ -241,6 +246,59 @@ test('a checkpoint of another kind is refused by the name of its feature', async
   await assert.rejects(
     lake.read(),
     (error) => isFailure(error, 'table_unreadable') && /v2Checkpoint/.test(error.message),
+  );
+});
+
+test('a checkpoint of many files is written and read in small pieces', async () => {
+  const lake = new Lake();
+  const paths = Array.from({ length: 50_000 }, (_, index) => pathOf(1_000_000 + index));
+  const before = await lake.commitTo(0);
+  await lake.log.commit(name, 1, summary, paths.map(add));
+  const state = await lake.catalog.refreshTable(name);
+  assert.equal(state?.files.size, before.files.size + paths.length);
+  await lake.checkpoint(state);
+  await lake.deleteCommits(0, 1);
+  assertSame(await lake.read(), state);
+  const largest = await lake.rows(1, 'SELECT count(*)::INT AS n FROM CHECKPOINT');
+  assert.deepEqual(largest, [{ n: 3 + 1 + paths.length }]);
+  await duckDb.withSession(async (session) => {
+    const [row] = await session.rows(
+      `SELECT max(row_group_num_rows)::INT AS n FROM parquet_metadata(${quotePath(join(dir, '1.parquet'))})`,
+    );
+    assert(Number(row?.['n']) <= 20_480);
+  });
+});
+
+test('statistics and paths of other writers are read whatever characters they have', async () => {
+  const lake = new Lake();
+  await lake.commitTo(3);
+  const rewrite = async (path: string, stats: string) => {
+    const state = await lake.commitTo(3);
+    await lake.checkpoint(state);
+    const [from, to] = [join(dir, 'from.parquet'), join(dir, 'to.parquet')];
+    await writeFile(from, await lake.store.get(deltaCheckpointKey(name, 3)));
+    await duckDb.withSession((session) =>
+      session.run(`COPY (
+        SELECT * REPLACE (CASE WHEN "add" IS NULL THEN NULL
+          ELSE struct_update("add", path := ${path}, stats := ${stats}) END AS "add") FROM read_parquet(${quotePath(from)})
+      ) TO ${quotePath(to)} (FORMAT parquet)`),
+    );
+    await lake.store.put(deltaCheckpointKey(name, 3), await readFile(to));
+    await lake.deleteCommits(0, 3);
+  };
+  const spaced = `'{' || chr(13) || chr(10) || ' "numRecords":4, "maxValues":{"site":"' || repeat('x', 3000000) || '"}}'`;
+  await rewrite('"add".path', spaced);
+  const state = await lake.read();
+  assert.deepEqual(
+    [...(state?.files.values() ?? [])].map(pick).map(({ rowCount }) => rowCount),
+    [4, 4, 4],
+  );
+
+  await rewrite(`chr(2) || 'a' || chr(1) || "add".path`, '"add".stats');
+  const odd = [...((await lake.read())?.files.keys() ?? [])];
+  assert.deepEqual(
+    odd.sort(),
+    [0, 2, 3].map((version) => `\u0002a\u0001${pathOf(version)}`),
   );
 });
 
