@@ -12,6 +12,7 @@ import { benchEdgeMemory } from './edge-memory.js';
 import { benchEdgeOffline } from './edge-offline.js';
 import { benchEdgeWrites } from './edge-writes.js';
 import { benchLakeCompact } from './lake-compact.js';
+import { benchLakeFleet } from './lake-fleet.js';
 import { benchLakeIngest } from './lake-ingest.js';
 import { benchLakeOpen } from './lake-open.js';
 import { benchLakeQueries } from './lake-queries.js';
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Report
   'query-warm': benchQueryWarm,
   'query-fairness': benchQueryFairness,
   'lake-open': benchLakeOpen,
+  'lake-fleet': benchLakeFleet,
 };
 
 const wholeNumber = (text: string): number => Math.max(1, Math.round(Number(text)));
