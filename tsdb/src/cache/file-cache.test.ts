@@ -202,6 +202,25 @@ test('starts again when its folder was deleted', async () => {
   assert.equal(downloads.length, 2);
 });
 
+test('brings a file again that somebody has deleted', async () => {
+  const cache = await open();
+  const file = await putFile('a');
+  await use(cache, file);
+  await rm(join(folder, 'cache'), { recursive: true });
+  const unseen = await cache.acquireUnseen([file]);
+  assert.equal(await exists(unseen.paths.get(file.path) ?? ''), false);
+  await cache.forgetMissing();
+  unseen.release();
+  assert.equal(cache.status.bytes, 0);
+  (await cache.acquireUnseen([file])).release();
+  await rm(join(folder, 'cache'), { recursive: true });
+  const held = await cache.acquire([file]);
+  assert.ok(await exists(held.paths.get(file.path) ?? ''));
+  held.release();
+  assert.equal(downloads.length, 3);
+  assert.deepEqual(cache.status, { files: 1, bytes: 100, bytesMax: 1_000 });
+});
+
 test('adopts a file that was made here', async () => {
   const cache = await open();
   const file = await putFile('a');

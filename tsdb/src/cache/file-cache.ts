@@ -7,7 +7,7 @@
  * 3. When copies need more than `bytesMax`, those longest unused go. One query may need more than that: it gets it, and
  *    the excess goes when its lease ends.
  *
- * The folder may be deleted while the program is stopped. Where the store's files lie on this machine, they are used as
+ * The folder may be deleted at any time (DESIGN I12): `forgetMissing` is for whoever then misses a file. Where the store's files lie on this machine, they are used as
  * they are and nothing is copied.
  */
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
@@ -36,6 +36,8 @@ interface Copy {
   readonly key: string;
   readonly bytes: number;
   leases: number;
+  /** Once it has arrived. */
+  isHere: boolean;
   /** Settles when the file is there. */
   readonly arrival: Promise<void>;
 }
@@ -76,7 +78,7 @@ export class FileCache implements DataFiles {
       },
     });
     for (const { key, bytes } of await findCopies(options.folder))
-      cache.#add({ key, bytes, leases: 0, arrival: Promise.resolve() });
+      cache.#add({ key, bytes, leases: 0, isHere: true, arrival: Promise.resolve() });
     cache.#evict();
     return cache;
   }
@@ -86,6 +88,11 @@ export class FileCache implements DataFiles {
   }
 
   async acquire(files: readonly DataFile[]): Promise<AcquiredFiles> {
+    if (!this.#localFiles.holds(files)) await this.#forgetMissing(files.map(({ key }) => key));
+    return await this.acquireUnseen(files);
+  }
+
+  async acquireUnseen(files: readonly DataFile[]): Promise<AcquiredFiles> {
     if (this.#localFiles.holds(files)) return await this.#localFiles.acquire(files);
     const copies = files.map((file) => this.#lease(file));
     const release = () => this.#release(copies);
@@ -102,13 +109,29 @@ export class FileCache implements DataFiles {
     return this.#localFiles.holds(files) ? [] : files.filter(({ key }) => !this.#copies.has(key));
   }
 
+  async forgetMissing(): Promise<void> {
+    await this.#forgetMissing([...this.#copies.keys()]);
+  }
+
+  async #forgetMissing(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      const copy = this.#copies.get(key);
+      if (copy?.isHere !== true) continue;
+      const isThere = await stat(this.#pathOf(key)).then(
+        () => true,
+        () => false,
+      );
+      if (!isThere) this.#forget(copy);
+    }
+  }
+
   async adopt(key: string, localPath: string): Promise<void> {
     if (this.#store.localPath(key) !== undefined || this.#copies.has(key)) {
       await rm(localPath, { force: true });
       return;
     }
     const { size } = await stat(localPath);
-    const copy = { key, bytes: size, leases: 1, arrival: this.#takeOver(key, localPath) };
+    const copy = { key, bytes: size, leases: 1, isHere: false, arrival: this.#takeOver(key, localPath) };
     this.#add(copy);
     await this.#settle(copy);
   }
@@ -135,6 +158,7 @@ export class FileCache implements DataFiles {
       bytes: file.bytes,
       // The download itself holds the first lease.
       leases: 1,
+      isHere: false,
       // Never before the next microtask, when `copy` is there and its lease taken.
       arrival: this.#downloads.run(() => this.#download(copy, file)),
     };
@@ -168,6 +192,7 @@ export class FileCache implements DataFiles {
   async #settle(copy: Copy): Promise<void> {
     try {
       await copy.arrival;
+      copy.isHere = true;
     } catch (error) {
       this.#forget(copy);
       throw error;

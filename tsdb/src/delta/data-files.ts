@@ -18,8 +18,14 @@ export interface DataFiles {
    */
   acquire(files: readonly DataFile[]): Promise<AcquiredFiles>;
 
+  /** The same without a look whether copies are still there: whoever misses one calls `forgetMissing` and acquires them again. */
+  acquireUnseen(files: readonly DataFile[]): Promise<AcquiredFiles>;
+
   /** Those that `acquire` would have to bring here first. */
   absent(files: readonly DataFile[]): readonly DataFile[];
+
+  /** Forgets copies that somebody has deleted. */
+  forgetMissing(): Promise<void>;
 
   /** Takes over a local file that has just been uploaded as `key`, so that it need not come back. May move it. */
   adopt(key: string, localPath: string): Promise<void>;

@@ -6,8 +6,8 @@
  * by agent are kept in `<data_dir>/conflicts.json` and begin anew when that is gone; `countedSinceMs` says when they began. A
  * kill may lose those of the last `saveEveryMs`. At most `entriesMax` counts are kept; the others are only in the table.
  */
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '@varve/common/clock.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
@@ -90,6 +90,7 @@ export class ConflictBook {
     this.#savedAtMs = clock.nowMs();
     const book = { countedSinceMs: this.#countedSinceMs, entries: [...this.#entries.values()] };
     try {
+      await mkdir(dirname(this.#path), { recursive: true });
       await writeFile(`${this.#path}.new`, JSON.stringify(book));
       await rename(`${this.#path}.new`, this.#path);
     } catch (error) {

@@ -292,6 +292,14 @@ export class DownloadedFiles implements DataFiles {
     return { paths, release: () => undefined };
   }
 
+  async acquireUnseen(files: readonly DataFile[]): Promise<AcquiredFiles> {
+    return await this.acquire(files);
+  }
+
+  async forgetMissing(): Promise<void> {
+    // Nobody deletes them.
+  }
+
   async adopt(): Promise<void> {
     // Comes back by download.
   }

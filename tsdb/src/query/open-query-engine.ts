@@ -5,6 +5,7 @@
  *     <data_dir>/query/exports/     answers in Parquet, until they are sent
  *     <data_dir>/query/templates/   one empty Parquet file per shape of a table
  */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@varve/common/clock.js';
 import type { Logger } from '@varve/common/log.js';
@@ -36,16 +37,27 @@ export async function openQueryEngine(options: OpenQueryEngineOptions): Promise<
   const { dataDir, readableFolders, memoryBytesMax, spillBytesMax } = options;
   const exports = await ExportFolder.open(join(dataDir, 'query', 'exports'), spillBytesMax);
   const templateFolder = join(dataDir, 'query', 'templates');
+  const spillFolder = join(dataDir, 'query', 'spill');
+  const views = await TableViews.open(templateFolder);
   return await QueryEngine.open({
     ...options,
     blockingThreads: options.blockingThreads ?? 4,
     exports,
-    views: await TableViews.open(templateFolder),
+    views,
+    mendLocalFiles: async () => {
+      await Promise.all([
+        views.forgetMissing(),
+        options.dataFiles.forgetMissing(),
+        mkdir(exports.path, { recursive: true }),
+        mkdir(spillFolder, { recursive: true }),
+      ]);
+      options.log.warn('files of data_dir were gone: they are made and fetched again');
+    },
     openDatabase: () =>
       QueryDatabase.open({
         slotsMax: insideMax,
         memoryBytesMax,
-        spillFolder: join(dataDir, 'query', 'spill'),
+        spillFolder,
         spillBytesMax,
         // Without the slash, `/lake/tables` would open `/lake/tables-of-others` too.
         readableFolders: [templateFolder, exports.path, ...readableFolders].map((folder) =>

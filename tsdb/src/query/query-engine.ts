@@ -32,6 +32,7 @@ import { QueryList } from './query-list.js';
 import { answerTag, planTables, type QueryPlan, type QueryRequest } from './query-plan.js';
 import { QueryRun } from './query-run.js';
 import { openQuerySignal, stopped } from './query-signal.js';
+import { isMissingFile } from './sql-errors.js';
 import { Statements, type Statement } from './statements.js';
 import type { TableViews } from './table-views.js';
 
@@ -46,6 +47,8 @@ export interface QueryEngineOptions {
   readonly dataFiles: DataFiles;
   readonly views: TableViews;
   readonly exports: ExportFolder;
+  /** Makes again, or forgets, what of the above somebody has deleted on this machine. */
+  readonly mendLocalFiles: () => Promise<void>;
   /** Called again when a database has failed beyond repair. Must have `insideMax` slots. */
   readonly openDatabase: () => Promise<QueryDatabase>;
   /** Threads of libuv's pool: DuckDB's calls block one each. */
@@ -57,6 +60,13 @@ export interface QueryEngineOptions {
 
 /** What two cores read of compressed Parquet: all columns, so that most queries take less. */
 const bytesPerMs = 100_000;
+
+type Start<Answer> = (parts: {
+  run: QueryRun;
+  signal: AbortSignal;
+  countRows: (count: number) => void;
+  release: (error?: unknown) => Promise<void>;
+}) => Promise<Answer>;
 
 /** What is given back when a query ends, last one first. */
 type Release = () => void | Promise<void>;
@@ -233,16 +243,20 @@ export class QueryEngine {
     return this.#options.clock.monotonicMs() - startedMs;
   }
 
-  async #begin<Answer>(
-    plan: QueryPlan,
-    client: AbortSignal,
-    start: (parts: {
-      run: QueryRun;
-      signal: AbortSignal;
-      countRows: (count: number) => void;
-      release: (error?: unknown) => Promise<void>;
-    }) => Promise<Answer>,
-  ): Promise<Answer> {
+  /** Once more where files that can be made or fetched again were gone (DESIGN I12). */
+  async #begin<Answer>(plan: QueryPlan, client: AbortSignal, start: Start<Answer>): Promise<Answer> {
+    try {
+      return await this.#attempt(plan, client, start).catch(async (error: unknown) => {
+        if (!isMissingFile(error)) throw error;
+        await this.#options.mendLocalFiles();
+        return await this.#attempt(plan, client, start);
+      });
+    } catch (error) {
+      throw plan.request.asOf && isFailure(error, 'object_missing') ? expired(error) : error;
+    }
+  }
+
+  async #attempt<Answer>(plan: QueryPlan, client: AbortSignal, start: Start<Answer>): Promise<Answer> {
     const lane = laneOf(plan);
     const entry = this.#list.add(plan, lane);
     const releases: Release[] = [() => this.#seconds.observe(this.elapsedMs(plan) / 1_000)];
@@ -266,7 +280,7 @@ export class QueryEngine {
       return await start({ run, signal: ender.signal, countRows, release });
     } catch (error) {
       await release(error);
-      throw plan.request.asOf && isFailure(error, 'object_missing') ? expired(error) : error;
+      throw error;
     }
   }
 

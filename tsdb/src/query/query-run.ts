@@ -165,7 +165,7 @@ export class QueryRun {
 
   async #showTable({ snapshot, files }: PlannedTable): Promise<string> {
     const { dataFiles, views, slot, signal } = this.#options;
-    const acquired = await untilAborted(dataFiles.acquire(files), signal, (late) => late.release());
+    const acquired = await untilAborted(dataFiles.acquireUnseen(files), signal, (late) => late.release());
     this.#leases.push(acquired);
     this.#files.push(...files);
     return await views.show(slot, snapshot, [...acquired.paths.values()], (sql) =>

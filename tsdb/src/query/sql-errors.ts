@@ -13,7 +13,7 @@
  * | any that names a data file | object_corrupt, or object_missing where it is gone           |
  * | everything else       | sql_invalid: names, types, values that cannot be converted, …     |
  */
-import { Failure, messageOf, type FailureCode } from '@varve/common/errors.js';
+import { Failure, isFailure, messageOf, type FailureCode } from '@varve/common/errors.js';
 import { positionOfByte, positionOfCharacter, type TextPosition } from './text-position.js';
 
 interface DuckError {
@@ -39,6 +39,14 @@ export function toSqlFailure(error: unknown, context: SqlErrorContext): Failure 
 /** True for errors after which DuckDB answers nothing any more. */
 export function isFatal(error: unknown): boolean {
   return /"(INTERNAL|FATAL)"|(INTERNAL|FATAL) Error|database has been invalidated/.test(messageOf(error));
+}
+
+/** True for errors that a file of this machine may have caused that is not there any more. */
+export function isMissingFile(error: unknown): boolean {
+  return (
+    isFailure(error, 'object_missing') ||
+    /No files found|No such file|Cannot open file|Could not create directory/i.test(messageOf(error))
+  );
 }
 
 function parseDuckError(text: string): DuckError | undefined {

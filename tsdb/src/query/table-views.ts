@@ -20,7 +20,7 @@
  * footers of these files are read when the query is prepared, 0.1 ms each, and kept by DuckDB.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import { shownFields } from '../delta/shown-fields.js';
@@ -97,6 +97,13 @@ export class TableViews {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
     return new TableViews(folder);
+  }
+
+  /** Forgets templates that somebody has deleted. */
+  async forgetMissing(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    for (const [path, template] of this.#templates)
+      await template.then(() => stat(path)).catch(() => this.#templates.delete(path));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '@varve/common/clock.js';
@@ -83,6 +84,15 @@ test('small files become one, the rows stay the same, and the log says that no d
   assert.match(commit, /"operation":"OPTIMIZE"/);
   assert.equal(commit.match(/"dataChange":false/g)?.length, 6);
   assert.doesNotMatch(commit, /"dataChange":true/);
+});
+
+test('goes on where somebody has deleted its folder', async () => {
+  await makeTable('bereft', 6);
+  const upkeep = await openUpkeep();
+  await rm(join(lake.dir, `compactor-${nextSeq - 1}`), { recursive: true, force: true });
+  await upkeep.compactor.runOnce();
+  await upkeep.close();
+  assert.equal(await fileCount('bereft'), 2);
 });
 
 test('somebody else commits meanwhile: only the put is tried again', async () => {

@@ -10,7 +10,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { dataFilePath, type TableName } from '@varve/common/contract/object-keys.js';
 import { isFailure } from '@varve/common/errors.js';
 import { Counter, type Registry } from '@varve/common/metrics.js';
@@ -170,7 +169,7 @@ export class Compactor {
   ): AsyncGenerator<WrittenFile> {
     const { clock } = this.#context;
     const relation = rowsOfFiles(paths, columns);
-    const newPath = () => join(this.#context.folder, `${randomUUID()}.parquet`);
+    const { newPath } = this.#context;
     if (job.kind === 'merge') {
       yield await writeDataFile(session, relation, columns, newPath());
       return;

@@ -16,7 +16,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { dataFilePath, jobKey, jobsPrefix } from '@varve/common/contract/object-keys.js';
 import { Failure, isFailure, messageOf } from '@varve/common/errors.js';
 import { Counter, type Registry } from '@varve/common/metrics.js';
@@ -263,7 +263,7 @@ export class RowDeleter {
   }
 
   async #rewrite(state: TableState, task: DeleteTask, file: DataFile, path: string): Promise<NewFile> {
-    const localPath = join(this.#context.folder, `${randomUUID()}.parquet`);
+    const localPath = this.#context.newPath();
     try {
       const written = await this.#context.duckDb.withSession((session) =>
         writeDataFile(session, keptRows(state, task, path), state.columns, localPath, { isLasting: true }),

@@ -13,8 +13,8 @@ export interface UpkeepContext {
   readonly deltaLog: DeltaLog;
   readonly dataFiles: DataFiles;
   readonly duckDb: DuckDb;
-  /** For new files, until they are in the store. */
-  readonly folder: string;
+  /** Of a new file, until it is in the store. */
+  readonly newPath: () => string;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -4,7 +4,9 @@
  * Each is a loop of its own and safe beside the others, and beside other processes: all of them commit through
  * `replace-files.ts`.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@varve/common/clock.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
@@ -62,10 +64,14 @@ export class Upkeep {
     const { store, clock, memoryBytesMax = defaultMemoryBytesMax } = options;
     const folder = join(options.dataDir, 'upkeep');
     await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
+    const newPath = () => {
+      // Each time: somebody may have deleted it (DESIGN I12).
+      mkdirSync(folder, { recursive: true });
+      return join(folder, `${randomUUID()}.parquet`);
+    };
     const bounds = { memoryBytesMax, tempBytesMax: spillBytesMax, threads: 1 };
     const duckDb = new DuckDb({ tempDir: join(folder, 'spill'), ...bounds });
-    return new Upkeep(options, { ...options, folder, duckDb, deltaLog: new DeltaLog(store, clock) });
+    return new Upkeep(options, { ...options, newPath, duckDb, deltaLog: new DeltaLog(store, clock) });
   }
 
   async run(signal: AbortSignal): Promise<void> {
