@@ -7,7 +7,7 @@ import type { TableColumns } from '@varve/common/contract/columns.js';
 import { isFailure } from '@varve/common/errors.js';
 import { writeDataFile } from './data-file-writer.js';
 import { DuckDb, type Session } from './duckdb.js';
-import { quotePath } from './sql-text.js';
+import { quotePath, utcDate } from './sql-text.js';
 import { formatStatistics } from './statistics.js';
 
 let dir: string;
@@ -115,6 +115,86 @@ test('a few values that do not fit, beside the decimals, have a dictionary', asy
     await encodingsOf([exact, plain], '(i % 5000) / 100 AS a, CASE WHEN i % 100 = 0 THEN i / 7 END AS b'),
     / a:DELTA_BINARY_PACKED b:RLE_DICTIONARY /,
   );
+});
+
+/** 12 series of 8,192 and a few rows, with null tags, and texts whose order in UTF-16 differs from that in UTF-8. */
+const longSeries = `(SELECT make_timestamptz(1700000000000000::BIGINT + i * 1000000) AS "time",
+  CASE d % 4 WHEN 0 THEN NULL WHEN 1 THEN chr(65535 - 100) WHEN 2 THEN chr(128512) ELSE 'd' END AS device,
+  CASE d // 4 WHEN 0 THEN 'x' WHEN 1 THEN NULL ELSE 'a' END AS site,
+  CASE WHEN i % 3 > 0 THEN ((hash(i) % 1000)::INTEGER + d * 100000) / 100 END AS a, i % 2 = 0 AS ok
+  FROM range(12) AS s(d), range(8192 + 10) AS r(i) WHERE i < 8192 + d % 10)`;
+const longColumns: TableColumns = {
+  tags: [{ name: 'device' }, { name: 'site' }],
+  fields: [exact, { name: 'ok', type: 'boolean' }],
+};
+
+test('row groups of a lasting file of long series end with series', async () => {
+  await duckDb.withSession(async (session) => {
+    const path = join(dir, 'series.parquet');
+    const { statistics } = await writeDataFile(session, longSeries, longColumns, path, { isLasting: true });
+    const file = `read_parquet(${quotePath(path)}, file_row_number = true)`;
+    const groups = await session.rows(
+      `SELECT DISTINCT row_group_id AS id, row_group_num_rows::INT AS n FROM parquet_metadata(${quotePath(path)}) ORDER BY id`,
+    );
+    const series = await session.rows(
+      `SELECT count(*)::INT AS n FROM ${file} GROUP BY device, site ORDER BY min(file_row_number)`,
+    );
+    const sizes = series.map(({ n }) => Number(n));
+    const sumOf = (from: number) => sizes.slice(from, from + 3).reduce((sum, n) => sum + n, 0);
+    assert.deepEqual(
+      groups.map(({ n }) => n),
+      [0, 3, 6, 9].map(sumOf),
+    );
+    assert.equal(statistics.rowCount, sumOf(0) + sumOf(3) + sumOf(6) + sumOf(9));
+    const encodings = await session.rows(
+      `SELECT DISTINCT path_in_schema AS name, encodings FROM parquet_metadata(${quotePath(path)}) WHERE stats_null_count < num_values ORDER BY 1`,
+    );
+    assert.deepEqual(
+      encodings
+        .map(({ name, encodings: of }) => `${String(name)}:${String(of)}`)
+        .filter((text) => /^(?:a|time|device):/.test(text)),
+      ['a:DELTA_BINARY_PACKED', 'device:RLE_DICTIONARY', 'time:DELTA_BINARY_PACKED'],
+    );
+  });
+});
+
+for (const isLasting of [true, false])
+  test(`rows are those given, in the order of tags and time${isLasting ? ', in a lasting file too' : ''}`, async () => {
+    await duckDb.withSession(async (session) => {
+      const path = join(dir, `order-${isLasting}.parquet`);
+      await writeDataFile(session, longSeries, longColumns, path, { isLasting });
+      const [row] = await session.rows(`
+        WITH expected AS (
+          SELECT "time", device, site, CAST(a AS DECIMAL(18, 2)) AS a, ok, row_number() OVER (ORDER BY device, site, "time") - 1 AS place
+          FROM ${longSeries}
+        ), written AS (
+          SELECT "time", device, site, a, ok, file_row_number AS place, day FROM read_parquet(${quotePath(path)}, file_row_number = true)
+        )
+        SELECT (SELECT count(*) FROM (SELECT * EXCLUDE (day) FROM written EXCEPT SELECT * FROM expected))::INT AS other,
+          (SELECT count(*) FROM written)::INT AS n, (SELECT count(*) FROM expected)::INT AS expected,
+          (SELECT bool_and(day = CAST("time" AS DATE)) FROM written) AS days`);
+      assert.deepEqual(row, { other: 0, n: row?.['expected'], expected: row?.['n'], days: true });
+    });
+  });
+
+test('the day is that of UTC, to the microsecond, before 1970 too', async () => {
+  await duckDb.withSession(async (session) => {
+    await session.run("SET TimeZone = 'Pacific/Auckland'");
+    const texts = [
+      '1969-12-31T00:00:00Z',
+      '1969-12-31T23:59:59.999999Z',
+      '1970-01-01T00:00:00Z',
+      '2026-11-20T23:59:59.999999Z',
+    ];
+    const rows = texts.map((text) => `('${text}'::TIMESTAMPTZ)`).join(', ');
+    const found = await session.rows(
+      `SELECT CAST(${utcDate('t')} AS VARCHAR) AS day FROM (VALUES ${rows}) AS v(t)`,
+    );
+    assert.deepEqual(
+      found.map(({ day }) => day),
+      texts.map((text) => text.slice(0, 10)),
+    );
+  });
 });
 
 test('doubles are never split into streams of bytes, which other engines may not read', async () => {

@@ -41,3 +41,11 @@ export function quotePath(path: string): string {
 export function timestampUs(us: number): string {
   return `make_timestamptz(${us}::BIGINT)`;
 }
+
+/**
+ * The UTC date of an expression of `timeSqlType`, by whatever zone the session has. A cast says the same in UTC, and asks the
+ * library of time zones of each row: 125 ns instead of 10.
+ */
+export function utcDate(time: string): string {
+  return `CAST(make_timestamp(epoch_us(${time})) AS DATE)`;
+}

@@ -3,7 +3,7 @@
  */
 import { timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Session } from '../delta/duckdb.js';
-import { quoteName, quoteText, timestampUs } from '../delta/sql-text.js';
+import { quoteName, quoteText, timestampUs, utcDate } from '../delta/sql-text.js';
 import { tagNames } from '../latest/series.js';
 import { incomingRelation } from './merge-shipments.js';
 import type { LateSeries } from './plan-late.js';
@@ -42,7 +42,7 @@ function lateSql(tags: readonly string[], late: readonly LateSeries[]): string {
   );
   return `
     SELECT
-      CAST(CAST(${time} AS DATE) AS VARCHAR) AS day,
+      CAST(${utcDate(time)} AS VARCHAR) AS day,
       epoch_us(min(${time})) AS min_us,
       epoch_us(max(${time})) AS max_us
     FROM ${incomingRelation} AS incoming

@@ -12,7 +12,7 @@ import { timeColumnName, type TableColumns } from '@varve/common/contract/column
 import type { Session } from '../delta/duckdb.js';
 import { valueColumns, type ValueColumn } from '../delta/schema.js';
 import { pairFields } from '../delta/shown-fields.js';
-import { quoteName, storedSqlType } from '../delta/sql-text.js';
+import { quoteName, storedSqlType, utcDate } from '../delta/sql-text.js';
 import { orderColumn, type RawTable } from './load-shipments.js';
 import { lastWriteSql } from './merge-fields.js';
 import type { ColumnMapping, ColumnsPlan } from './plan-columns.js';
@@ -78,7 +78,7 @@ function identity({ tags }: TableColumns): string {
 async function readDays(session: Session): Promise<IncomingDay[]> {
   const rows = await session.rows(`
     SELECT
-      CAST(CAST(${time} AS DATE) AS VARCHAR) AS day,
+      CAST(${utcDate(time)} AS VARCHAR) AS day,
       epoch_us(min(${time})) AS min_time_us,
       epoch_us(max(${time})) AS max_time_us
     FROM ${incomingRelation} GROUP BY 1 ORDER BY 1`);

@@ -11,6 +11,7 @@
 import type { TableColumns } from '@varve/common/contract/columns.js';
 import { writeDataFile, type WrittenFile } from '../delta/data-file-writer.js';
 import type { Session } from '../delta/duckdb.js';
+import { isSameSeries, numberSeries } from '../delta/number-series.js';
 import { quoteName, quoteText } from '../delta/sql-text.js';
 
 export interface SortTask {
@@ -32,7 +33,7 @@ export async function* writeSorted(session: Session, task: SortTask): AsyncGener
     yield await writeDataFile(session, relation, columns, newPath(), { isLasting: true });
     return;
   }
-  const rowCount = await numberSeries(session, relation, columns);
+  const { rows: rowCount } = await numberSeries(session, seriesTable, relation, columns);
   try {
     let [firstId, rowsDone, bytesDone] = [1, 0, 0];
     while (rowsDone < rowCount) {
@@ -55,21 +56,6 @@ export function planRowCount(left: number, wanted: number): number {
   return left <= wanted * 1.5 ? left : wanted;
 }
 
-/** Returns the number of rows. */
-async function numberSeries(session: Session, relation: string, { tags }: TableColumns): Promise<number> {
-  const names = tags.map(({ name }) => quoteName(name)).join(', ');
-  // Column names of a table may be anything: ours begin with a sign that none of theirs can have.
-  await session.run(`
-    CREATE TEMP TABLE ${seriesTable} AS
-    SELECT ${names},
-      row_number() OVER in_order AS "@id",
-      sum("@rows") OVER (in_order ROWS UNBOUNDED PRECEDING)::BIGINT AS "@rows_through"
-    FROM (SELECT ${names}, count(*) AS "@rows" FROM ${relation} GROUP BY ${names})
-    WINDOW in_order AS (ORDER BY ${names})`);
-  const [row] = await session.rows(`SELECT max("@rows_through") AS row_count FROM ${seriesTable}`);
-  return Number(row?.['row_count']);
-}
-
 /** At least one series, however many rows it has. */
 async function findLast(session: Session, firstId: number, rowsThrough: number): Promise<number> {
   const [row] = await session.rows(`
@@ -89,12 +75,9 @@ async function partOf(
   { firstId, lastId }: SeriesRange,
 ): Promise<string> {
   const chosen = `(SELECT * FROM ${seriesTable} WHERE "@id" BETWEEN ${firstId} AND ${lastId})`;
-  const sameTags = columns.tags.map(
-    ({ name }) => `rows.${quoteName(name)} IS NOT DISTINCT FROM chosen.${quoteName(name)}`,
-  );
   return `(
     SELECT rows.* FROM (SELECT * FROM ${relation} WHERE ${await firstTagBounds(session, columns, chosen)}) AS rows
-    SEMI JOIN ${chosen} AS chosen ON ${sameTags.join(' AND ')})`;
+    SEMI JOIN ${chosen} AS chosen ON ${isSameSeries(columns, 'rows', 'chosen')})`;
 }
 
 /** What the join says anyway, as a condition on one column: row groups without these values are not read. */
