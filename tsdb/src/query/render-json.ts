@@ -6,9 +6,9 @@
  *
  * After a failure the body must be broken off: what was sent so far is no valid JSON.
  */
-import { jsonEncoder } from './json-values.js';
+import { jsonCells } from './cell-texts.js';
 import type { AnswerStats, QueryAnswer } from './query-answer.js';
-import { renderRows, type RenderOptions } from './render-text.js';
+import { joinCells, renderRows, type RenderOptions } from './render-text.js';
 import { tableLabel } from './find-table.js';
 import { typeName } from './type-names.js';
 
@@ -16,15 +16,12 @@ export async function* renderJson(
   answer: QueryAnswer,
   { style, bytesMax }: RenderOptions,
 ): AsyncGenerator<string> {
-  const encoders = answer.columns.map(({ type }) => jsonEncoder(type, style));
+  const columns = answer.columns.map(({ type }) => jsonCells(type, style));
   let count = 0;
   yield headText(answer);
-  yield* renderRows(answer, bytesMax, (valueAt, index) => {
+  yield* renderRows(answer, bytesMax, columns, (cells, row, index) => {
     count = index + 1;
-    let text = index === 0 ? '[' : ',[';
-    for (const [column, encode] of encoders.entries())
-      text += (column === 0 ? '' : ',') + encode(valueAt(column));
-    return `${text}]`;
+    return `${index === 0 ? '[' : ',['}${joinCells(cells, row, ',')}]`;
   });
   yield tailText(count, answer.isTruncated, answer.stats);
 }

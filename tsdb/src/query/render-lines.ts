@@ -7,23 +7,24 @@
  * | csv    | CRLF at the end; nothing where there is null, `""` for the empty text; lists and objects as JSON |
  * | pretty | as wide as the first rows need; longer values push what follows to the right                |
  */
-import { DuckDBTypeId, type DuckDBValue } from '@duckdb/node-api';
-import { jsonEncoder } from './json-values.js';
+import { DuckDBTypeId } from '@duckdb/node-api';
+import { jsonCells, type CellTexts } from './cell-texts.js';
 import type { AnswerColumn, QueryAnswer } from './query-answer.js';
-import { renderRows, type RenderOptions } from './render-text.js';
+import { joinCells, renderRows, type RenderOptions } from './render-text.js';
 import type { ValueStyle } from './value-style.js';
 
 export async function* renderJsonLines(
   answer: QueryAnswer,
   { style, bytesMax }: RenderOptions,
 ): AsyncGenerator<string> {
-  const members = answer.columns.map(({ name, type }, column) => ({
-    label: `${column === 0 ? '{' : ','}${JSON.stringify(name)}:`,
-    encode: jsonEncoder(type, style),
-  }));
-  yield* renderRows(answer, bytesMax, (valueAt) => {
+  const columns = answer.columns.map(({ type }) => jsonCells(type, style));
+  const labels = answer.columns.map(
+    ({ name }, column) => `${column === 0 ? '{' : ','}${JSON.stringify(name)}:`,
+  );
+  yield* renderRows(answer, bytesMax, columns, (cells, row) => {
     let text = '';
-    for (const [column, { label, encode }] of members.entries()) text += label + encode(valueAt(column));
+    for (let column = 0; column < cells.length; column++)
+      text += (labels[column] ?? '') + (cells[column]?.(row) ?? '');
     return `${text}}\n`;
   });
 }
@@ -32,28 +33,34 @@ export async function* renderCsv(
   answer: QueryAnswer,
   { style, bytesMax, header }: RenderOptions,
 ): AsyncGenerator<string> {
-  const encoders = answer.columns.map((column) => csvEncoder(column, style));
+  const columns = answer.columns.map((column) => csvCells(column, style));
   if (header) yield `${answer.columns.map(({ name }) => csvText(name)).join(',')}\r\n`;
-  yield* renderRows(answer, bytesMax, (valueAt) => {
-    let text = '';
-    for (const [column, encode] of encoders.entries())
-      text += (column === 0 ? '' : ',') + encode(valueAt(column));
+  yield* renderRows(answer, bytesMax, columns, (cells, row) => {
+    const text = joinCells(cells, row, ',');
     // A lone null would be an empty line, which readers pass over.
-    return encoders.length === 1 && text === '' ? '""\r\n' : `${text}\r\n`;
+    return cells.length === 1 && text === '' ? '""\r\n' : `${text}\r\n`;
   });
 }
 
-function csvEncoder({ type }: AnswerColumn, style: ValueStyle): (value: DuckDBValue) => string {
-  if (type.typeId === DuckDBTypeId.VARCHAR) return (value) => (value === null ? '' : csvText(String(value)));
-  const encode = jsonEncoder(type, style);
-  return (value) => {
-    const text = value === null ? 'null' : encode(value);
-    if (text === 'null') return '';
-    const first = text.charCodeAt(0);
-    // Numbers, words; then texts and timestamps; then lists and objects.
-    if (first === 34) return csvText(text.includes('\\') ? String(JSON.parse(text)) : text.slice(1, -1));
-    return first === 91 || first === 123 ? csvText(text) : text;
+function csvCells({ type }: AnswerColumn, style: ValueStyle): CellTexts {
+  if (type.typeId === DuckDBTypeId.VARCHAR)
+    return (vector) => (row) => {
+      const value = vector.getItem(row);
+      return value === null ? '' : csvText(String(value));
+    };
+  const jsonTexts = jsonCells(type, style);
+  return (vector) => {
+    const jsonText = jsonTexts(vector);
+    return (row) => csvOfJson(jsonText(row));
   };
+}
+
+function csvOfJson(text: string): string {
+  if (text === 'null') return '';
+  const first = text.charCodeAt(0);
+  // Numbers, words; then texts and timestamps; then lists and objects.
+  if (first === 34) return csvText(text.includes('\\') ? String(JSON.parse(text)) : text.slice(1, -1));
+  return first === 91 || first === 123 ? csvText(text) : text;
 }
 
 function csvText(text: string): string {
@@ -68,7 +75,7 @@ export async function* renderPretty(
   answer: QueryAnswer,
   { style, bytesMax }: RenderOptions,
 ): AsyncGenerator<string> {
-  const encoders = answer.columns.map(({ type }) => jsonEncoder(type, style));
+  const columns = answer.columns.map(({ type }) => jsonCells(type, style));
   const names = answer.columns.map(({ name }) => name);
   const measured: string[][] = [];
   let widths: number[] | undefined;
@@ -82,10 +89,10 @@ export async function* renderPretty(
     const line = widths.map((width) => '-'.repeat(width));
     return [names, line, ...measured].map((row) => prettyRow(row, widths ?? [])).join('');
   };
-  yield* renderRows(answer, bytesMax, (valueAt) => {
-    const cells = encoders.map((encode, column) => prettyCell(encode(valueAt(column))));
-    if (widths) return prettyRow(cells, widths);
-    measured.push(cells);
+  yield* renderRows(answer, bytesMax, columns, (cells, row) => {
+    const texts = cells.map((textOf) => prettyCell(textOf(row)));
+    if (widths) return prettyRow(texts, widths);
+    measured.push(texts);
     return measured.length === measuredRowsMax ? flush() : '';
   });
   if (!widths) yield flush();

@@ -4,7 +4,7 @@
  * Pieces are about `pieceCharactersMin` long, whatever the length of rows. An answer that grows past `bytesMax` is cut off
  * between two rows, and says so (`QueryAnswer.isTruncated`). Whoever consumes the pieces sees a failure as an exception.
  */
-import type { DuckDBValue } from '@duckdb/node-api';
+import type { CellText, CellTexts } from './cell-texts.js';
 import type { QueryAnswer } from './query-answer.js';
 import type { ValueStyle } from './value-style.js';
 
@@ -19,19 +19,20 @@ export interface RenderOptions {
 /** Fewer writes, little memory. */
 const pieceCharactersMin = 65_536;
 
-/** @param rowText of the row at `index`; `valueAt` reads its columns */
+/** @param rowText of the row at `index` of all, which is `row` of its batch; a cell's text is that of its column */
 export async function* renderRows(
   answer: QueryAnswer,
   bytesMax: number,
-  rowText: (valueAt: (column: number) => DuckDBValue, index: number) => string,
+  columns: readonly CellTexts[],
+  rowText: (cells: readonly CellText[], row: number, index: number) => string,
 ): AsyncGenerator<string> {
   let piece = '';
   let sentBytes = 0;
   let index = 0;
   for await (const { chunk, rowCount } of answer.batches()) {
-    const vectors = answer.columns.map((_, column) => chunk.getColumnVector(column));
+    const cells = columns.map((textsOf, column) => textsOf(chunk.getColumnVector(column)));
     for (let row = 0; row < rowCount; row++) {
-      piece += rowText((column) => vectors[column]?.getItem(row) ?? null, index++);
+      piece += rowText(cells, row, index++);
       if (piece.length < pieceCharactersMin) continue;
       sentBytes += Buffer.byteLength(piece);
       yield piece;
@@ -43,4 +44,11 @@ export async function* renderRows(
     }
   }
   if (piece !== '') yield piece;
+}
+
+/** The cells of a row, with something between them. */
+export function joinCells(cells: readonly CellText[], row: number, between: string): string {
+  let text = cells[0]?.(row) ?? '';
+  for (let column = 1; column < cells.length; column++) text += between + (cells[column]?.(row) ?? '');
+  return text;
 }

@@ -14,7 +14,17 @@ const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padSt
  * @param value since 1970, in units of which a second has `perSecond`
  */
 export function timestampText(value: bigint, perSecond: number): string | undefined {
-  const [seconds, fraction] = splitSeconds(value, perSecond);
+  return timeText(splitSeconds(value, perSecond), perSecond);
+}
+
+/** As `timestampText`. @param value a safe integer */
+export function unitsText(value: number, perSecond: number): string | undefined {
+  return timeText(splitUnits(value, perSecond), perSecond);
+}
+
+type SplitSeconds = readonly [seconds: number, fraction: number];
+
+function timeText([seconds, fraction]: SplitSeconds, perSecond: number): string | undefined {
   const secondOfDay = modulo(seconds, daySeconds);
   const date = dateText((seconds - secondOfDay) / daySeconds);
   return date === undefined
@@ -39,15 +49,17 @@ function offsetText(offset: number): string {
 }
 
 /** Answers are full of timestamps: numbers take a tenth of the time of BigInt, and hold microseconds until 2255. */
-function splitSeconds(value: bigint, perSecond: number): readonly [seconds: number, fraction: number] {
+function splitSeconds(value: bigint, perSecond: number): SplitSeconds {
   const units = Number(value);
-  if (Number.isSafeInteger(units)) {
-    const fraction = modulo(units, perSecond);
-    return [(units - fraction) / perSecond, fraction];
-  }
+  if (Number.isSafeInteger(units)) return splitUnits(units, perSecond);
   const divisor = BigInt(perSecond);
   const fraction = ((value % divisor) + divisor) % divisor;
   return [Number((value - fraction) / divisor), Number(fraction)];
+}
+
+function splitUnits(units: number, perSecond: number): SplitSeconds {
+  const fraction = modulo(units, perSecond);
+  return [(units - fraction) / perSecond, fraction];
 }
 
 /** Rows come in order of time: most dates are the same as the one before. */
