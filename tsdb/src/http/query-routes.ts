@@ -1,7 +1,7 @@
 /**
  * `GET|POST /api/v1/query`: SQL in, rows out, as they come. `GET /api/v1/queries`, `DELETE /api/v1/queries/{id}`: what runs.
  *
- * Whatever fails before the first row is a problem document. After that the status is sent, and a failure breaks the
+ * Whatever fails before the first row is sent is a problem document. After that the status is sent, and a failure breaks the
  * body off: a client sees a broken connection, never a short answer that looks whole. JSON lines end with `{"error": …}`
  * then. Bodies that are whole end with the trailer `x-query-status: ok`, and `x-query-truncated`. A client that hangs up
  * ends its query.
@@ -78,7 +78,8 @@ export async function answerQuery(
   completeUntil?: CompleteUntil,
 ): Promise<FastifyReply> {
   const client = new AbortController();
-  reply.raw.once('close', () => client.abort());
+  // After a whole answer nobody is left to be told.
+  reply.raw.once('close', () => reply.raw.writableFinished || client.abort());
   const isVisible = (snapshot: Snapshot) => visibleTables(request, [snapshot]).length > 0;
   const plan = await engine.plan({ ...asked.query, isVisible });
   const plannedMs = engine.elapsedMs(plan);
@@ -97,17 +98,68 @@ export async function answerQuery(
   if (asked.instead) return reply.send(await engine.explain(plan, asked.instead, client.signal));
   if (tag !== undefined) void reply.header('etag', tag);
   if (tag !== undefined && isKnown(request.headers['if-none-match'], tag)) return reply.code(304).send();
-  const body = await startBody(asked, plan, engine, client.signal, log);
+  const body = await startBody(asked, plan, engine, client.signal);
+  const firstMs = engine.elapsedMs(plan) - plannedMs;
+  const encoding = acceptedEncoding(request.headers['accept-encoding']);
+  const start = await takeLittle(body.pieces);
+  // Whatever becomes of the reply: what has begun must be ended, also when nobody takes the rest.
+  reply.raw.once('close', () => void body.pieces.return(undefined).catch(() => undefined));
   void reply
-    .header('server-timing', `plan;dur=${ms(plannedMs)}, first;dur=${ms(engine.elapsedMs(plan) - plannedMs)}`)
+    .header('server-timing', `plan;dur=${ms(plannedMs)}, first;dur=${ms(firstMs)}`)
     .type(mediaTypes[asked.format]);
   for (const [name, value] of Object.entries(body.trailers))
     reply.trailer(name, () => Promise.resolve(value()));
-  return sendBody(body.pieces, request, reply);
+  if (start.isWhole && encoding === undefined) return reply.send(start.text);
+  return sendStream(logFailure(withStart(start, body.pieces), plan.queryId, log), encoding, reply);
+}
+
+function sendStream(
+  pieces: AsyncIterable<string | Uint8Array>,
+  encoding: ReturnType<typeof acceptedEncoding>,
+  reply: FastifyReply,
+): FastifyReply {
+  const stream = Readable.from(pieces, { objectMode: false, highWaterMark: littleCharacters });
+  return encoding === undefined
+    ? reply.send(stream)
+    : reply.header('content-encoding', encoding).send(compress(stream, encoding));
+}
+
+const littleCharacters = 65_536;
+
+interface BodyStart {
+  readonly text: string;
+  /** What came in place of more text. */
+  readonly bytes: Uint8Array | undefined;
+  readonly isWhole: boolean;
+}
+
+/** The text of a body up to the first pieces that are more than a little: a stream for it takes longer than many a query. */
+async function takeLittle(pieces: AsyncIterator<string | Uint8Array, unknown>): Promise<BodyStart> {
+  let text = '';
+  while (text.length < littleCharacters) {
+    const next = await pieces.next();
+    if (next.done === true) return { text, bytes: undefined, isWhole: true };
+    if (typeof next.value !== 'string') return { text, bytes: next.value, isWhole: false };
+    text += next.value;
+  }
+  return { text, bytes: undefined, isWhole: false };
+}
+
+async function* withStart(
+  { text, bytes }: BodyStart,
+  others: AsyncGenerator<string | Uint8Array>,
+): AsyncGenerator<string | Uint8Array> {
+  try {
+    if (text !== '') yield text;
+    if (bytes !== undefined) yield bytes;
+    yield* others;
+  } finally {
+    await others.return(undefined);
+  }
 }
 
 interface Body {
-  readonly pieces: AsyncIterable<string | Uint8Array>;
+  readonly pieces: AsyncGenerator<string | Uint8Array>;
   readonly trailers: Readonly<Record<string, () => string>>;
 }
 
@@ -116,7 +168,6 @@ async function startBody(
   plan: QueryPlan,
   engine: QueryEngine,
   client: AbortSignal,
-  log: Logger,
 ): Promise<Body> {
   const whole = { 'x-query-status': () => 'ok' };
   if (format === 'parquet') {
@@ -125,21 +176,9 @@ async function startBody(
   }
   const found = await engine.run(plan, client);
   return {
-    pieces: logFailure(renderAnswer(found, format, render), plan.queryId, log),
+    pieces: renderAnswer(found, format, render),
     trailers: { ...whole, 'x-query-truncated': () => String(found.isTruncated) },
   };
-}
-
-function sendBody(
-  pieces: AsyncIterable<string | Uint8Array>,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): FastifyReply {
-  const body = Readable.from(pieces, { objectMode: false, highWaterMark: 65_536 });
-  const encoding = acceptedEncoding(request.headers['accept-encoding']);
-  return encoding === undefined
-    ? reply.send(body)
-    : reply.header('content-encoding', encoding).send(compress(body, encoding));
 }
 
 const ms = (value: number) => value.toFixed(2);

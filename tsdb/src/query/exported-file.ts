@@ -35,27 +35,39 @@ export class ExportFolder {
     await rm(path, { force: true });
   }
 
-  /** A signal that aborts with Failure `result_too_large` once the file is. */
-  watch(path: string, clock: Clock, bytesMax = this.#bytesMax): { signal: AbortSignal; close: () => void } {
+  /** Of a file while it is written: it is looked at now and then, and `lookAgain` at the end. */
+  watch(path: string, clock: Clock, bytesMax = this.#bytesMax): FileWatch {
     const tooLarge = new AbortController();
     const ended = new AbortController();
     const limit = Math.min(bytesMax, this.#bytesMax);
     const look = async () => {
-      while (!ended.signal.aborted) {
-        const bytes = await stat(path).then(
-          ({ size }) => size,
-          () => 0,
-        );
-        if (bytes > limit) {
-          tooLarge.abort(resultTooLarge(limit));
-          return;
-        }
+      const bytes = await stat(path).then(
+        ({ size }) => size,
+        () => 0,
+      );
+      if (bytes > limit) tooLarge.abort(resultTooLarge(limit));
+    };
+    const lookOn = async () => {
+      while (!ended.signal.aborted && !tooLarge.signal.aborted) {
+        await look();
         await clock.sleep(lookEveryMs, ended.signal);
       }
     };
-    void look();
-    return { signal: tooLarge.signal, close: () => ended.abort() };
+    void lookOn();
+    const lookAgain = async () => {
+      await look();
+      tooLarge.signal.throwIfAborted();
+    };
+    return { signal: tooLarge.signal, lookAgain, close: () => ended.abort() };
   }
+}
+
+export interface FileWatch {
+  /** Aborts with Failure `result_too_large` once the file is. */
+  readonly signal: AbortSignal;
+  /** @throws the same */
+  readonly lookAgain: () => Promise<void>;
+  readonly close: () => void;
 }
 
 function resultTooLarge(limit: number): Failure {

@@ -61,7 +61,7 @@ export class QueryLanes {
       const ended = new AbortController();
       if (lane === 'quick') void this.#clock.sleep(quickMsMax, ended.signal).then(leavePlace);
       return () => {
-        ended.abort();
+        ended.abort(over);
         leavePlace();
         leaveSlot();
       };
@@ -75,6 +75,9 @@ export class QueryLanes {
 export function laneOf({ bytes, request }: QueryPlan): Lane {
   return bytes > quickBytesMax || request.rowsMax === Number.POSITIVE_INFINITY ? 'slow' : 'quick';
 }
+
+/** One for all: a stack for each takes longer than the rest. */
+const over = new Error('the query is over');
 
 function once(work: () => void): () => void {
   let isDone = false;

@@ -29,8 +29,11 @@ export function openQuerySignal({ clients, stopping, timeoutMs, clock }: QuerySi
   void clock.sleep(timeoutMs, ended.signal).then(() => {
     if (!ended.signal.aborted) onTimeout();
   });
-  return { signal: controller.signal, close: () => ended.abort() };
+  return { signal: controller.signal, close: () => ended.abort(over) };
 }
+
+/** A reason of its own, with a stack, for every query that ends well would cost more than the timer. */
+const over = new Error('the query is over');
 
 function listen(signal: AbortSignal, until: AbortSignal, onAbort: () => void): void {
   if (signal.aborted) onAbort();
@@ -52,16 +55,22 @@ export async function untilAborted<T>(
   signal: AbortSignal,
   onLate: (value: T) => void,
 ): Promise<T> {
-  const ended = new AbortController();
-  const aborted = new Promise<never>((_, reject) =>
-    listen(signal, ended.signal, () => reject(signal.reason as Failure)),
-  );
-  try {
-    return await Promise.race([promise, aborted]);
-  } catch (error) {
-    if (signal.aborted) promise.then(onLate, () => undefined);
-    throw error;
-  } finally {
-    ended.abort();
-  }
+  return await new Promise<T>((resolve, reject) => {
+    const giveUp = () => reject(signal.reason as Failure);
+    if (signal.aborted) giveUp();
+    else signal.addEventListener('abort', giveUp);
+    const end = () => signal.removeEventListener('abort', giveUp);
+    promise.then(
+      (value) => {
+        end();
+        if (signal.aborted) onLate(value);
+        else resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- whatever it is, it is handed on
+        reject(error);
+      },
+    );
+  });
 }

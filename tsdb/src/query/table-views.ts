@@ -83,11 +83,20 @@ export function templateSql(columns: readonly SqlColumn[], path: string): string
   return `COPY (SELECT ${nulls} WHERE false) TO ${quoteText(path)} (FORMAT parquet)`;
 }
 
+interface Shape {
+  /** Of the view. */
+  readonly sql: string;
+  readonly templatePath: string;
+  readonly templateSql: string;
+}
+
 /** Makes views, and the templates they need in `folder`. */
 export class TableViews {
   readonly #folder: string;
   /** By path. Two slots may need one at the same time. */
   readonly #templates = new Map<string, Promise<void>>();
+  /** Found once per version of a table. */
+  readonly #shapes = new WeakMap<Snapshot, Shape>();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -117,8 +126,9 @@ export class TableViews {
     run: (sql: string) => Promise<unknown>,
   ): Promise<string> {
     const label = formatTableName(snapshot.name);
-    const templatePath = await this.#template(sqlColumns(snapshot.columns), run);
-    const next = { sql: viewSql(snapshot), filesSql: filesSql(snapshot, [templatePath, ...filePaths]) };
+    const { sql, templatePath, templateSql } = this.#shapeOf(snapshot);
+    await this.#makeTemplate(templatePath, () => run(templateSql));
+    const next = { sql, filesSql: filesSql(snapshot, [templatePath, ...filePaths]) };
     const shown = slot.views.get(label);
     slot.views.set(label, next);
     if (shown?.sql === next.sql) return shown.filesSql === next.filesSql ? '' : next.filesSql;
@@ -128,17 +138,26 @@ export class TableViews {
     return '';
   }
 
-  async #template(columns: readonly SqlColumn[], run: (sql: string) => Promise<unknown>): Promise<string> {
-    const hash = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 32);
-    const path = join(this.#folder, `${hash}.parquet`);
+  #shapeOf(snapshot: Snapshot): Shape {
+    let shape = this.#shapes.get(snapshot);
+    if (!shape) {
+      const columns = sqlColumns(snapshot.columns);
+      const hash = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 32);
+      const templatePath = join(this.#folder, `${hash}.parquet`);
+      shape = { sql: viewSql(snapshot), templatePath, templateSql: templateSql(columns, templatePath) };
+      this.#shapes.set(snapshot, shape);
+    }
+    return shape;
+  }
+
+  async #makeTemplate(path: string, make: () => Promise<unknown>): Promise<void> {
     let template = this.#templates.get(path);
     if (template === undefined) {
-      template = run(templateSql(columns, path)).then(() => undefined);
+      template = make().then(() => undefined);
       this.#templates.set(path, template);
       // A disk that was full is not full for ever.
       template.catch(() => this.#templates.delete(path));
     }
     await template;
-    return path;
   }
 }
