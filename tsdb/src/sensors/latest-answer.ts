@@ -5,8 +5,9 @@
  * 2. `age_ms` is how long ago the row was measured, by our clock: negative where a sensor's runs ahead. `stale` says whether
  *    that is longer than was asked for; null where nothing was.
  *
- * A row's text and the order of all series are kept from one answer to the next: rows never change, they are replaced, and
- * series are only added. Between two answers most of them are the same.
+ * Rows' texts and the order of all series are kept from one answer to the next: rows never change, they are replaced, and
+ * series are only added. Between two answers most of them are the same, and what is left to do for a row is to look whether
+ * it still is, and to join its text with others.
  */
 import { timeColumnName, type FieldType, type TableColumns } from '@varve/common/contract/columns.js';
 import { BIGINT, BOOLEAN, DOUBLE, VARCHAR, type DuckDBType } from '@duckdb/node-api';
@@ -53,19 +54,41 @@ export function latestTexts(
   const { staleAfterMs, rowsMax } = question;
   const tags = columns.tags.map(({ name }) => name);
   const fields = chosenFields(columns, question.fields);
-  const shape = JSON.stringify([tags, fields]);
-  const found = chosenRows(rowsInOrder(rows, tags), question.tagValues);
+  const known = keptOf(rows, tags);
+  keepShape(known, JSON.stringify([tags, fields]));
+  const found = chosenSeries(known, question.tagValues);
   const shown = found.slice(0, rowsMax);
-  const texts = shown.map((row) => {
-    const ageMs = Math.round(nowMs - row.timeUs / 1_000);
-    const stale = staleAfterMs === undefined ? 'null' : ageMs > staleAfterMs;
-    return `[${keptText(row, shape, tags, fields)},${ageMs},${stale}]`;
-  });
+  const tailOf = (timeUs: number) => {
+    const ageMs = Math.round(nowMs - timeUs / 1_000);
+    return `,${ageMs},${staleAfterMs === undefined ? 'null' : String(ageMs > staleAfterMs)}]`;
+  };
+  const texts = joinRows(
+    shown,
+    tailOf,
+    (series) => (series.text ??= `[${rowText(series.row, tags, fields)}`),
+  );
   return {
-    json: `"columns":${JSON.stringify(columnNames(tags, fields))},"rows":[${texts.join(',')}]`,
+    json: `"columns":${JSON.stringify(columnNames(tags, fields))},"rows":[${texts}]`,
     rowCount: shown.length,
     isTruncated: shown.length < found.length,
   };
+}
+
+/** Rows of one instant end alike, and often come one after the other: they are joined at once. */
+function joinRows(
+  series: readonly KeptSeries[],
+  tailOf: (timeUs: number) => string,
+  textOf: (series: KeptSeries) => string,
+): string {
+  const runs: string[] = [];
+  for (let start = 0; start < series.length;) {
+    const timeUs = series[start]?.row.timeUs ?? 0;
+    const run: string[] = [];
+    for (let one = series[start]; one?.row.timeUs === timeUs; one = series[++start]) run.push(textOf(one));
+    const tail = tailOf(timeUs);
+    runs.push(run.join(`${tail},`) + tail);
+  }
+  return runs.join(',');
 }
 
 interface ChosenField {
@@ -96,13 +119,10 @@ function columnNames(
   ];
 }
 
-function chosenRows(
-  rows: readonly LatestRow[],
-  tagValues: LatestQuestion['tagValues'],
-): readonly LatestRow[] {
-  if (tagValues.size === 0) return rows;
+function chosenSeries({ series }: KeptOrder, tagValues: LatestQuestion['tagValues']): readonly KeptSeries[] {
+  if (tagValues.size === 0) return series;
   const wanted = [...tagValues].map(([tag, values]) => [tag, new Set(values)] as const);
-  return rows.filter(({ tags }) =>
+  return series.filter(({ row: { tags } }) =>
     wanted.every(([tag, values]) => {
       const value = tags[tag];
       return value !== undefined && values.has(value);
@@ -110,23 +130,54 @@ function chosenRows(
   );
 }
 
-/** Keys of `latest/series.ts` in the order of their tags. */
-const keptOrders = new WeakMap<LatestRows, { readonly tags: string; readonly keys: readonly string[] }>();
-
-export function rowsInOrder(rows: LatestRows, tags: readonly string[]): LatestRow[] {
-  const tagsText = tags.join();
-  let order = keptOrders.get(rows);
-  if (order?.tags !== tagsText || order.keys.length !== rows.size) {
-    order = { tags: tagsText, keys: sortedKeys(rows, tags) };
-    keptOrders.set(rows, order);
-  }
-  return order.keys.flatMap((key) => rows.get(key) ?? []);
+interface KeptSeries {
+  /** Of `latest/series.ts`. */
+  readonly key: string;
+  row: LatestRow;
+  /** Of the row in the shape that was asked for last, up to its age; undefined until it is needed. */
+  text: string | undefined;
 }
 
-function sortedKeys(rows: LatestRows, tags: readonly string[]): string[] {
+/** All series of a table, in the order of their tags. */
+interface KeptOrder {
+  readonly tags: string;
+  readonly series: readonly KeptSeries[];
+  shape: string;
+}
+
+const keptOrders = new WeakMap<LatestRows, KeptOrder>();
+
+/** With the rows of now. */
+function keptOf(rows: LatestRows, tags: readonly string[]): KeptOrder {
+  const tagsText = tags.join();
+  let order = keptOrders.get(rows);
+  if (order?.tags !== tagsText || order.series.length !== rows.size) {
+    order = { tags: tagsText, series: sortedSeries(rows, tags), shape: '' };
+    keptOrders.set(rows, order);
+  }
+  for (const series of order.series) {
+    const row = rows.get(series.key) ?? series.row;
+    if (row === series.row) continue;
+    series.row = row;
+    series.text = undefined;
+  }
+  return order;
+}
+
+function keepShape(order: KeptOrder, shape: string): void {
+  if (order.shape === shape) return;
+  order.shape = shape;
+  for (const series of order.series) series.text = undefined;
+}
+
+export function rowsInOrder(rows: LatestRows, tags: readonly string[]): LatestRow[] {
+  return keptOf(rows, tags).series.map(({ row }) => row);
+}
+
+function sortedSeries(rows: LatestRows, tags: readonly string[]): KeptSeries[] {
   return [...rows]
     .sort(([, left], [, right]) => compareTags(left.tags, right.tags, tags))
-    .map(([key]) => key);
+    .map(([key, row]) => ({ key, row, text: undefined }));
 }
 
 function compareTags(left: LatestRow['tags'], right: LatestRow['tags'], tags: readonly string[]): number {
@@ -136,23 +187,6 @@ function compareTags(left: LatestRow['tags'], right: LatestRow['tags'], tags: re
     if (leftValue !== rightValue) return leftValue < rightValue ? -1 : 1;
   }
   return 0;
-}
-
-/** Of the shape that was asked for last. */
-const keptTexts = new WeakMap<LatestRow, { readonly shape: string; readonly text: string }>();
-
-function keptText(
-  row: LatestRow,
-  shape: string,
-  tags: readonly string[],
-  fields: readonly ChosenField[],
-): string {
-  let kept = keptTexts.get(row);
-  if (kept?.shape !== shape) {
-    kept = { shape, text: rowText(row, tags, fields) };
-    keptTexts.set(row, kept);
-  }
-  return kept.text;
 }
 
 function rowText(row: LatestRow, tags: readonly string[], fields: readonly ChosenField[]): string {
