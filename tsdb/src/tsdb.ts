@@ -59,17 +59,18 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
   });
   const catalog = new DeltaCatalog(store, clock, log, logFolder(config));
   await catalog.refresh();
+  const register = openSeriesRegister({ ...common, store, dataFiles, dataDir });
   const engine = await openQueryEngine({
     ...common,
     catalog,
     dataFiles,
+    knownNewest: (snapshot) => register.knownOf(catalog.current().find((state) => state === snapshot)),
     dataDir,
     readableFolders: dataFileFolders(config),
     ...(options.blockingThreads !== undefined && { blockingThreads: options.blockingThreads }),
     memoryBytesMax: cache.memoryBytes,
     spillBytesMax: cache.diskBytes,
   });
-  const register = openSeriesRegister({ ...common, store, dataFiles, dataDir });
   const lease = await Lease.open({ ...common, store, dataDir, isNeeded: config.lease });
   const ingester = await openIngester({
     ...common,

@@ -88,7 +88,9 @@ export async function answerQuery(
     .header('x-query-id', plan.queryId)
     .header(
       'x-table-version',
-      plan.tables.map(({ snapshot }) => `${tableLabel(snapshot)}=${snapshot.version}`).join(', '),
+      [...new Set(plan.tables.map(({ snapshot }) => `${tableLabel(snapshot)}=${snapshot.version}`))].join(
+        ', ',
+      ),
     )
     .header('vary', 'accept, accept-encoding')
     .header('cache-control', 'no-cache');

@@ -78,6 +78,15 @@ export class SeriesRegister {
     return table?.version === state.version && table.tableId === state.metaData.id ? table.rows : undefined;
   }
 
+  /** As `peek`; where nothing is known it is brought up in the background. Undefined for what is not of now. */
+  knownOf(state: TableState | undefined): LatestRows | undefined {
+    if (!state) return undefined;
+    const rows = this.peek(state);
+    // Who asks for newest rows asks again.
+    if (!rows) this.latest(state).catch((error: unknown) => this.#warn(state, error));
+    return rows;
+  }
+
   /**
    * The newest rows as of that version, or a later one; it waits until they are known. Undefined for a table of aggregates,
    * or one with too many series. Concurrent calls share one run. @throws Failure of the store or of this machine
@@ -114,13 +123,15 @@ export class SeriesRegister {
       if (rows) return rows;
       this.#tables.delete(key);
     }
-    this.latest(state).catch((error: unknown) => {
-      this.#options.log.warn(
-        { table: key, reason: messageOf(error) },
-        'the newest rows could not be read; later',
-      );
-    });
+    this.latest(state).catch((error: unknown) => this.#warn(state, error));
     return undefined;
+  }
+
+  #warn({ name }: TableState, error: unknown): void {
+    this.#options.log.warn(
+      { table: formatTableName(name), reason: messageOf(error) },
+      'the newest rows could not be read; later',
+    );
   }
 
   #isWithout({ name, metaData, aggregate }: TableState): boolean {

@@ -13,6 +13,7 @@ import type { Registry } from '@varve/common/metrics.js';
 import type { DataFiles } from '../delta/data-files.js';
 import type { TableCatalog } from '../delta/snapshot.js';
 import { ExportFolder } from './exported-file.js';
+import type { KnownNewest } from './newest-rows.js';
 import { QueryDatabase } from './query-database.js';
 import { QueryEngine } from './query-engine.js';
 import { insideMax } from './query-lanes.js';
@@ -21,6 +22,8 @@ import { TableViews } from './table-views.js';
 export interface OpenQueryEngineOptions {
   readonly catalog: TableCatalog;
   readonly dataFiles: DataFiles;
+  /** Absent where nothing is known of newest rows. */
+  readonly knownNewest?: KnownNewest;
   readonly dataDir: string;
   /** Where data files lie: nothing else on this machine can be read. */
   readonly readableFolders: readonly string[];

@@ -27,6 +27,7 @@ import { tableLabel } from './find-table.js';
 import { ExportedFile, type ExportFolder } from './exported-file.js';
 import { QueryAnswer } from './query-answer.js';
 import type { QueryDatabase } from './query-database.js';
+import { newestTimes, type KnownNewest, type NewestTimes } from './newest-rows.js';
 import { insideMax, laneOf, QueryLanes, waitingMax } from './query-lanes.js';
 import { QueryList } from './query-list.js';
 import { answerTag, planTables, type QueryPlan, type QueryRequest } from './query-plan.js';
@@ -47,6 +48,8 @@ export interface QueryEngineOptions {
   readonly dataFiles: DataFiles;
   readonly views: TableViews;
   readonly exports: ExportFolder;
+  /** Absent where nothing is known of newest rows. */
+  readonly knownNewest?: KnownNewest;
   /** Makes again, or forgets, what of the above somebody has deleted on this machine. */
   readonly mendLocalFiles: () => Promise<void>;
   /** Called again when a database has failed beyond repair. Must have `insideMax` slots. */
@@ -78,6 +81,8 @@ export class QueryEngine {
   readonly #parsing = new Gate(1);
   readonly #statements = new Statements();
   readonly #list = new QueryList();
+  /** Found once per version of a table. */
+  readonly #newest = new WeakMap<Snapshot, NewestTimes>();
   readonly #stopping = new AbortController();
   #database: Promise<QueryDatabase>;
 
@@ -129,7 +134,7 @@ export class QueryEngine {
     let statement = await read(all.every(isVisible) ? all : all.filter(isVisible));
     if (request.asOf) statement = await read(await pastSnapshots(catalog, statement, request.asOf));
     planBinding(statement.parameterNames, params);
-    const tables = planTables(statement, params, clock.nowMs());
+    const tables = planTables(statement, params, clock.nowMs(), (snapshot) => this.#newestTimes(snapshot));
     const files = tables.flatMap((table) => table.files);
     return {
       queryId: randomUUID(),
@@ -247,6 +252,16 @@ export class QueryEngine {
   }
 
   /** Once more where files that can be made or fetched again were gone (DESIGN I12). */
+  #newestTimes(snapshot: Snapshot): NewestTimes | undefined {
+    const known = this.#newest.get(snapshot);
+    if (known) return known;
+    const rows = this.#options.knownNewest?.(snapshot);
+    if (!rows) return undefined;
+    const times = newestTimes(rows);
+    this.#newest.set(snapshot, times);
+    return times;
+  }
+
   async #begin<Answer>(plan: QueryPlan, client: AbortSignal, start: Start<Answer>): Promise<Answer> {
     try {
       return await this.#attempt(plan, client, start).catch(async (error: unknown) => {
@@ -327,11 +342,12 @@ async function pastSnapshots(
   asOf: NonNullable<QueryRequest['asOf']>,
 ): Promise<Snapshot[]> {
   if (!catalog.snapshotAt) throw new Failure('bad_param', 'as_of: earlier versions cannot be read here');
-  if ('version' in asOf && tables.length > 1)
+  const snapshots = [...new Set(tables.map(({ snapshot }) => snapshot))];
+  if ('version' in asOf && snapshots.length > 1)
     throw new Failure('bad_param', 'as_of: a version is of one table, and the query names several', {
       hint: 'give a time instead',
     });
-  return await Promise.all(tables.map(({ snapshot }) => pastSnapshot(catalog, snapshot, asOf)));
+  return await Promise.all(snapshots.map((snapshot) => pastSnapshot(catalog, snapshot, asOf)));
 }
 
 /** Vacuum keeps no file for a version that is too old. */

@@ -7,6 +7,7 @@ import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
 import type { ParamValue, Params } from './bind-params.js';
 import { tableLabel } from './find-table.js';
+import { mayHoldNewest, type NewestTimes } from './newest-rows.js';
 import { planFiles } from './plan-files.js';
 import { prunableTags, type Statement } from './statements.js';
 
@@ -26,6 +27,10 @@ export interface QueryRequest {
 
 export interface PlannedTable {
   readonly snapshot: Snapshot;
+  /** Whether only the newest row of each series is asked for. */
+  readonly isNewest: boolean;
+  /** Where that can be, if it is known. */
+  readonly newest: NewestTimes | undefined;
   /** Those that may hold an answer. */
   readonly files: readonly DataFile[];
 }
@@ -43,14 +48,25 @@ export interface QueryPlan {
   readonly startedMs: number;
 }
 
-export function planTables(statement: Statement, params: Params, nowMs: number): PlannedTable[] {
-  return statement.tables.map(({ snapshot, conditions }) => ({
-    snapshot,
-    files: planFiles(conditions, snapshot.files.values(), {
+export function planTables(
+  statement: Statement,
+  params: Params,
+  nowMs: number,
+  newestOf: (snapshot: Snapshot) => NewestTimes | undefined,
+): PlannedTable[] {
+  return statement.tables.map(({ snapshot, isNewest, conditions }) => {
+    const newest = isNewest ? newestOf(snapshot) : undefined;
+    const files = planFiles(conditions, snapshot.files.values(), {
       tags: prunableTags(snapshot.columns),
       context: { params, nowUs: nowMs * 1_000 },
-    }),
-  }));
+    });
+    return {
+      snapshot,
+      isNewest,
+      newest,
+      files: newest ? files.filter((file) => mayHoldNewest(file, newest)) : files,
+    };
+  });
 }
 
 /** Of question and table versions. How the answer is written comes on top (`http/query-routes.ts`). */

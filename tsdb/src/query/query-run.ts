@@ -163,14 +163,16 @@ export class QueryRun {
     }
   }
 
-  async #showTable({ snapshot, files }: PlannedTable): Promise<string> {
+  async #showTable({ snapshot, files, isNewest, newest }: PlannedTable): Promise<string> {
     const { dataFiles, views, slot, signal } = this.#options;
     const acquired = await untilAborted(dataFiles.acquireUnseen(files), signal, (late) => late.release());
     this.#leases.push(acquired);
     this.#files.push(...files);
-    return await views.show(slot, snapshot, [...acquired.paths.values()], (sql) =>
-      this.call(() => slot.connection.run(sql)),
-    );
+    const run = (sql: string) => this.call(() => slot.connection.run(sql));
+    const paths = [...acquired.paths.values()];
+    return isNewest
+      ? await views.showNewest(slot, snapshot, newest, paths, run)
+      : await views.show(slot, snapshot, paths, run);
   }
 
   /** Tables of the default database are found from there too, but the guard lets no statement name one. */

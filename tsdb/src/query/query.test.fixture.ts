@@ -21,6 +21,7 @@ import { Registry } from '@varve/common/metrics.js';
 import { FolderStore } from '@varve/common/store/folder-store.js';
 import { FileCache } from '../cache/file-cache.js';
 import type { DataFile, Snapshot, TableCatalog } from '../delta/snapshot.js';
+import type { KnownNewest } from './newest-rows.js';
 import { openQueryEngine } from './open-query-engine.js';
 import type { QueryEngine } from './query-engine.js';
 
@@ -39,6 +40,8 @@ export class QueryFixture implements TableCatalog {
   readonly folder: string;
   readonly store: FolderStore;
   readonly registry = new Registry();
+  /** What the engine is told of newest rows. */
+  knownNewest: KnownNewest = () => undefined;
   readonly #snapshots = new Map<string, Snapshot>();
   readonly #past: Snapshot[] = [];
   #engine: QueryEngine | undefined;
@@ -70,6 +73,7 @@ export class QueryFixture implements TableCatalog {
     this.#engine = await openQueryEngine({
       catalog: this,
       dataFiles,
+      knownNewest: (snapshot) => this.knownNewest(snapshot),
       dataDir: join(this.folder, 'data'),
       readableFolders: [join(this.folder, 'lake', 'tables')],
       memoryBytesMax,

@@ -14,6 +14,7 @@ import { quoteName } from '../delta/sql-text.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { isLttb, rewriteLttb } from './lttb.js';
 import { mergedTags } from './merge-partials.js';
+import { newestDatabase } from './newest-rows.js';
 import { isGapfill, rewriteGapfill } from './rewrite-gapfill.js';
 import { isNode, latestLabel, nameAt, nodesAt, nodeAt, type ParseSelect, type SqlNode } from './sql-tree.js';
 
@@ -67,7 +68,9 @@ async function rewriteLatest(node: SqlNode, parse: ParseSelect, find: FindNamed)
   const label = latestLabel(node);
   const snapshot = label === undefined ? undefined : find(label);
   if (snapshot === undefined) return node;
-  const { database, table } = snapshot.name;
+  const { table } = snapshot.name;
+  // Partials of a window are merged before anything is chosen, and no register knows them.
+  const database = snapshot.aggregate ? snapshot.name.database : newestDatabase(snapshot.name.database);
   const tags = mergedTags(snapshot.columns).map(({ name }) => `r.${quoteName(name)}`);
   const grouped = tags.length > 0 ? `GROUP BY ${tags.join(', ')}` : 'HAVING count(*) > 0';
   const select = `SELECT unnest(arg_max(r, r.time)) FROM ${quoteName(database)}.${quoteName(table)} AS r ${grouped}`;

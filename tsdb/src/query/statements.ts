@@ -13,6 +13,7 @@ import type { Condition } from './condition.js';
 import { findReads } from './find-reads.js';
 import { findLabelled, findTableOf, tableLabel } from './find-table.js';
 import { mergedTags } from './merge-partials.js';
+import { newestOf } from './newest-rows.js';
 import { rewriteSql } from './rewrite-sql.js';
 import { deserializeSql, parseSelect, serializeSql, type SerializedStatement } from './serialize-sql.js';
 import { guardSql } from './sql-guard.js';
@@ -20,6 +21,8 @@ import { isNode, walkNodes, type SqlNode } from './sql-tree.js';
 
 export interface StatementTable {
   readonly snapshot: Snapshot;
+  /** Whether only the newest row of each series is asked for. */
+  readonly isNewest: boolean;
   /** Of each place where it is named. */
   readonly conditions: readonly Condition[];
 }
@@ -94,20 +97,18 @@ async function learn(
   assert(isNode(root));
   const find = (label: string) => findLabelled(snapshots, label, database);
   const rewritten = await rewriteSql(root, (text) => parseSelect(connection, text), find);
-  const facts = {
-    parameterNames,
-    conditions: conditionsOf(rewritten, tables, snapshots, database),
-    isRepeatable: isRepeatable(root),
-  };
-  if (rewritten === root) return { sql, ...facts };
+  const facts = { parameterNames, isRepeatable: isRepeatable(root) };
+  if (rewritten === root)
+    return { sql, ...facts, conditions: conditionsOf(root, tables, snapshots, database) };
   const [statement] = serialized.statements ?? [];
   const text = await deserializeSql(connection, {
     error: false,
     statements: [{ ...statement, node: rewritten } as SerializedStatement],
   });
-  // What is run has passed the guard as well.
-  guardSql(text, await serializeSql(connection, text), snapshots, database);
-  return { sql: text, ...facts };
+  // What is run has passed the guard as well, to which newest rows are tables of their own now.
+  const all = [...snapshots, ...snapshots.map(newestOf)];
+  const { tables: read } = guardSql(text, await serializeSql(connection, text), all, database);
+  return { sql: text, ...facts, conditions: conditionsOf(rewritten, read, all, database) };
 }
 
 /** Found once per state of the catalog. */
@@ -144,11 +145,15 @@ function withSnapshots(
   conditions: ReadonlyMap<string, readonly Condition[]>,
   snapshots: readonly Snapshot[],
 ): StatementTable[] {
-  return snapshots.flatMap((snapshot) => {
-    const found = conditions.get(tableLabel(snapshot));
+  const read = (label: string, snapshot: Snapshot, isNewest: boolean): StatementTable[] => {
+    const found = conditions.get(label);
     if (found === undefined) return [];
-    return [{ snapshot, conditions: found.length > 0 ? found : [{ kind: 'any' as const }] }];
-  });
+    return [{ snapshot, isNewest, conditions: found.length > 0 ? found : [{ kind: 'any' }] }];
+  };
+  return snapshots.flatMap((snapshot) => [
+    ...read(tableLabel(snapshot), snapshot, false),
+    ...read(tableLabel(newestOf(snapshot)), snapshot, true),
+  ]);
 }
 
 /** Types that matter where columns are compared. What is shown of fields may be otherwise; nothing is decided by them. */

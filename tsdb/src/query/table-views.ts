@@ -28,6 +28,7 @@ import type { Snapshot } from '../delta/snapshot.js';
 import { quoteName, quotePath, quoteText, sqlType, timeSqlType } from '../delta/sql-text.js';
 import { formatTableName } from '../delta/table-metadata.js';
 import { mergeSql } from './merge-partials.js';
+import { newestCondition, newestOf, newestTimesSql, type NewestTimes } from './newest-rows.js';
 import type { QuerySlot } from './query-database.js';
 
 export interface SqlColumn {
@@ -45,7 +46,8 @@ export function sqlColumns({ tags, fields }: TableColumns): SqlColumn[] {
   ];
 }
 
-export function viewSql(snapshot: Snapshot): string {
+/** @param condition on the rows that are shown */
+export function viewSql(snapshot: Snapshot, condition?: string): string {
   const columns = (
     snapshot.aggregate ? sqlColumns(snapshot.columns).map(asStored) : shownColumns(snapshot.columns)
   )
@@ -55,7 +57,8 @@ export function viewSql(snapshot: Snapshot): string {
   const files = `getvariable(${quoteText(formatTableName(snapshot.name))})`;
   const rows = `SELECT ${columns} FROM read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
   const shown = snapshot.aggregate ? mergeSql(snapshot.columns, snapshot.aggregate, rows) : rows;
-  return `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS ${shown}`;
+  const where = condition === undefined ? shown : `SELECT * FROM (${shown}) WHERE ${condition}`;
+  return `CREATE OR REPLACE VIEW ${quoteName(database)}.${quoteName(table)} AS ${where}`;
 }
 
 interface ViewColumn {
@@ -86,6 +89,9 @@ export function templateSql(columns: readonly SqlColumn[], path: string): string
 interface Shape {
   /** Of the view. */
   readonly sql: string;
+  /** The table under the name of its newest rows, and the view of them. */
+  readonly newest: Snapshot;
+  readonly newestSql: string;
   readonly templatePath: string;
   readonly templateSql: string;
 }
@@ -125,10 +131,38 @@ export class TableViews {
     filePaths: readonly string[],
     run: (sql: string) => Promise<unknown>,
   ): Promise<string> {
-    const label = formatTableName(snapshot.name);
     const { sql, templatePath, templateSql } = this.#shapeOf(snapshot);
     await this.#makeTemplate(templatePath, () => run(templateSql));
-    const next = { sql, filesSql: filesSql(snapshot, [templatePath, ...filePaths]) };
+    return await this.#show(
+      slot,
+      snapshot,
+      { sql, filesSql: filesSql(snapshot, [templatePath, ...filePaths]) },
+      run,
+    );
+  }
+
+  /** As `show`: the view of its newest rows (`newest-rows.ts`). */
+  async showNewest(
+    slot: QuerySlot,
+    snapshot: Snapshot,
+    times: NewestTimes | undefined,
+    filePaths: readonly string[],
+    run: (sql: string) => Promise<unknown>,
+  ): Promise<string> {
+    const { newest, newestSql, templatePath, templateSql } = this.#shapeOf(snapshot);
+    await this.#makeTemplate(templatePath, () => run(templateSql));
+    const paths = [templatePath, ...filePaths];
+    const variablesSql = `${filesSql(newest, paths)}; ${newestTimesSql(newest, times)}`;
+    return await this.#show(slot, newest, { sql: newestSql, filesSql: variablesSql }, run);
+  }
+
+  async #show(
+    slot: QuerySlot,
+    snapshot: Snapshot,
+    next: { readonly sql: string; readonly filesSql: string },
+    run: (sql: string) => Promise<unknown>,
+  ): Promise<string> {
+    const label = formatTableName(snapshot.name);
     const shown = slot.views.get(label);
     slot.views.set(label, next);
     if (shown?.sql === next.sql) return shown.filesSql === next.filesSql ? '' : next.filesSql;
@@ -144,7 +178,14 @@ export class TableViews {
       const columns = sqlColumns(snapshot.columns);
       const hash = createHash('sha256').update(JSON.stringify(columns)).digest('hex').slice(0, 32);
       const templatePath = join(this.#folder, `${hash}.parquet`);
-      shape = { sql: viewSql(snapshot), templatePath, templateSql: templateSql(columns, templatePath) };
+      const newest = newestOf(snapshot);
+      shape = {
+        sql: viewSql(snapshot),
+        newest,
+        newestSql: viewSql(newest, newestCondition(newest)),
+        templatePath,
+        templateSql: templateSql(columns, templatePath),
+      };
       this.#shapes.set(snapshot, shape);
     }
     return shape;
