@@ -23,21 +23,34 @@ export function openQuerySignal({ clients, stopping, timeoutMs, clock }: QuerySi
   const ended = new AbortController();
   const controller = new AbortController();
   const abortWith = (failure: () => Failure) => () => controller.abort(failure());
-  for (const client of clients) listen(client, ended.signal, abortWith(cancelled));
-  listen(stopping, ended.signal, abortWith(stopped));
+  const unlisten = [
+    ...clients.map((client) => listen(client, abortWith(cancelled))),
+    listen(stopping, abortWith(stopped)),
+  ];
   const onTimeout = abortWith(() => timedOut(timeoutMs));
   void clock.sleep(timeoutMs, ended.signal).then(() => {
     if (!ended.signal.aborted) onTimeout();
   });
-  return { signal: controller.signal, close: () => ended.abort(over) };
+  return {
+    signal: controller.signal,
+    close: () => {
+      for (const remove of unlisten) remove();
+      ended.abort(over);
+    },
+  };
 }
 
 /** A reason of its own, with a stack, for every query that ends well would cost more than the timer. */
 const over = new Error('the query is over');
 
-function listen(signal: AbortSignal, until: AbortSignal, onAbort: () => void): void {
+/**
+ * @returns what ends it. Not by a signal: Node holds that one weakly, and a listener whose signal was collected before it
+ * aborted stayed for ever.
+ */
+function listen(signal: AbortSignal, onAbort: () => void): () => void {
   if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true, signal: until });
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
 }
 
 const cancelled = () => new Failure('query_cancelled', 'nobody wants the answer any more');
@@ -56,10 +69,7 @@ export async function untilAborted<T>(
   onLate: (value: T) => void,
 ): Promise<T> {
   return await new Promise<T>((resolve, reject) => {
-    const giveUp = () => reject(signal.reason as Failure);
-    if (signal.aborted) giveUp();
-    else signal.addEventListener('abort', giveUp);
-    const end = () => signal.removeEventListener('abort', giveUp);
+    const end = listen(signal, () => reject(signal.reason as Failure));
     promise.then(
       (value) => {
         end();
