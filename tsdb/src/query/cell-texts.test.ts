@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
-import { jsonCells } from './cell-texts.js';
+import fc from 'fast-check';
+import { hundredthsText, jsonCells } from './cell-texts.js';
 import { jsonEncoder } from './json-values.js';
 import { defaultStyle, type ValueStyle } from './value-style.js';
 
@@ -23,6 +24,9 @@ const columns = [
   `(i / 4)::DECIMAL(9, 2)`,
   `i % 2 = 0`,
   `'row ' || i`,
+  `CASE WHEN i % 7 <> 0 THEN 'device-' || (i // 100) END`,
+  `CASE WHEN i % 700 > 350 THEN 'a long name of a device, so that it does not fit, ' || (i // 50) END`,
+  `['', 'é', NULL, 'é', 'é', 'x"'][i % 6 + 1]`,
   `TIMESTAMPTZ '2026-01-01' + to_milliseconds(i * 1_234)`,
   `TIMESTAMP '1969-12-31 23:59' + to_milliseconds(i * 1_234)`,
   `CASE WHEN i % 2 = 0 THEN TIMESTAMPTZ 'infinity' WHEN i % 3 = 0 THEN TIMESTAMPTZ '-infinity' END`,
@@ -81,4 +85,35 @@ test('doubles and times are read from memory', async () => {
   }
   connection.closeSync();
   instance.closeSync();
+});
+
+test('hundredths are written as all numbers are', () => {
+  const numbers = fc.oneof(
+    fc.double(),
+    fc.integer().map((value) => value / 100),
+    fc.tuple(fc.integer(), fc.integer({ min: 0, max: 6 })).map(([value, digits]) => value / 10 ** digits),
+    fc.constantFrom(
+      0,
+      -0,
+      1e7,
+      1e7 - 0.01,
+      1e21,
+      0.29,
+      1.005,
+      -0.01,
+      5e-324,
+      Number.NaN,
+      Infinity,
+      -Infinity,
+    ),
+  );
+  fc.assert(
+    fc.property(numbers, (value) => {
+      const text = hundredthsText(value);
+      assert.ok(text === undefined || text === String(value), `${value}: ${text}`);
+    }),
+    { numRuns: 2_000 },
+  );
+  for (const value of [0, 20, 20.5, 20.05, -0.05, 9_999_999.99])
+    assert.equal(hundredthsText(value), String(value));
 });

@@ -2,12 +2,12 @@
  * The cells of a column as JSON text, as `json-values.ts` has them, read from the vector's memory where that is simple: an
  * object and a BigInt for every timestamp took longer than many a query.
  *
- * What is read so: top-level columns of booleans, integers up to 64 bits, floats and doubles, timestamps, dates. Whatever
+ * What is read so: top-level columns of integers up to 64 bits, doubles, timestamps, dates. Whatever
  * is not exact as a number – longs past 2^53, infinite times – goes the way of all others, value by value. The bindings keep
  * the arrays private; should they ever look otherwise, that way is taken for all (`json-values.ts` is the truth, and
  * a test compares the two).
  */
-import { DuckDBTypeId, type DuckDBType, type DuckDBVector } from '@duckdb/node-api';
+import { DuckDBTypeId, type DuckDBType, type DuckDBValue, type DuckDBVector } from '@duckdb/node-api';
 import { jsonEncoder } from './json-values.js';
 import { dateText, unitsText } from './time-text.js';
 import type { ValueStyle } from './value-style.js';
@@ -20,6 +20,7 @@ export type CellTexts = (vector: DuckDBVector) => CellText;
 export function jsonCells(type: DuckDBType, style: ValueStyle): CellTexts {
   const encode = jsonEncoder(type, style);
   const textOf = numberTexts(type.typeId, style);
+  if (type.typeId === DuckDBTypeId.VARCHAR) return textCells('null', encode);
   return (vector) => {
     const slow: CellText = (row) => encode(vector.getItem(row));
     const memory = textOf && memoryOf(vector);
@@ -29,9 +30,55 @@ export function jsonCells(type: DuckDBType, style: ValueStyle): CellTexts {
   };
 }
 
+/** Texts, above all tags, are those of the row before, time and again: they are made once then. */
+export function textCells(nullText: string, encode: (value: DuckDBValue) => string): CellTexts {
+  return (vector) => {
+    const isSame = sameTexts(vector);
+    let last: { readonly row: number; readonly text: string } | undefined;
+    return (row) => {
+      if (last && isSame(row, last.row)) return last.text;
+      const value = vector.getItem(row);
+      if (value === null) return nullText;
+      last = { row, text: encode(value) };
+      return last.text;
+    };
+  };
+}
+
+/** Of 16 bytes: length, and the text itself or where in this vector's memory it is. False where that cannot be seen. */
+function sameTexts(vector: DuckDBVector): (row: number, other: number) => boolean {
+  const { dataView, validity } = vector as unknown as { dataView?: unknown; validity?: unknown };
+  const isNull = nullsOf(validity);
+  if (!isNull || !(dataView instanceof DataView) || dataView.byteOffset % 4 !== 0) return () => false;
+  const words = new Uint32Array(dataView.buffer, dataView.byteOffset, dataView.byteLength / 4);
+  return (row, other) => {
+    if (isNull(row)) return false;
+    for (let word = 0; word < 4; word++) if (words[4 * row + word] !== words[4 * other + word]) return false;
+    return true;
+  };
+}
+
 type NumberText = (value: number) => string | undefined;
 
-const finiteText: NumberText = (value) => (Number.isFinite(value) ? String(value) : 'null');
+const finiteText: NumberText = (value) =>
+  Number.isFinite(value) ? (hundredthsText(value) ?? String(value)) : 'null';
+
+const hundredthsMax = 1e9;
+const hundredthsTexts = Array.from({ length: 100 }, (_, number) =>
+  number === 0 ? '' : `.${String(number).padStart(2, '0').replace(/0$/, '')}`,
+);
+
+/**
+ * What `String` writes, in half the time, of a value in hundredths, as many sensors send; undefined for others. A decimal of so few
+ * digits that is read as `value` is the shortest one that is.
+ */
+export function hundredthsText(value: number): string | undefined {
+  const hundredths = Math.round(Math.abs(value) * 100);
+  // Not so for NaN either.
+  if (!(hundredths < hundredthsMax) || hundredths / 100 !== Math.abs(value)) return undefined;
+  const whole = Math.trunc(hundredths / 100);
+  return `${value < 0 ? '-' : ''}${whole}${hundredthsTexts[hundredths - whole * 100] ?? ''}`;
+}
 const wholeText: NumberText = String;
 /** A long is safe or not a number at all (`memoryOf`). */
 const longText: NumberText = (value) => (Number.isNaN(value) ? undefined : String(value));

@@ -8,7 +8,7 @@
  * | pretty | as wide as the first rows need; longer values push what follows to the right                |
  */
 import { DuckDBTypeId } from '@duckdb/node-api';
-import { jsonCells, type CellTexts } from './cell-texts.js';
+import { jsonCells, textCells, type CellTexts } from './cell-texts.js';
 import type { AnswerColumn, QueryAnswer } from './query-answer.js';
 import { joinCells, renderRows, type RenderOptions } from './render-text.js';
 import type { ValueStyle } from './value-style.js';
@@ -43,11 +43,7 @@ export async function* renderCsv(
 }
 
 function csvCells({ type }: AnswerColumn, style: ValueStyle): CellTexts {
-  if (type.typeId === DuckDBTypeId.VARCHAR)
-    return (vector) => (row) => {
-      const value = vector.getItem(row);
-      return value === null ? '' : csvText(String(value));
-    };
+  if (type.typeId === DuckDBTypeId.VARCHAR) return textCells('', (value) => csvText(String(value)));
   const jsonTexts = jsonCells(type, style);
   return (vector) => {
     const jsonText = jsonTexts(vector);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dateText, intervalText, timestampText } from './time-text.js';
+import { dateText, intervalText, timestampText, unitsText } from './time-text.js';
 
 const us = 1_000_000;
 const timestamps: [value: bigint, perSecond: number, text: string | undefined][] = [
@@ -32,6 +32,25 @@ test('agrees with JavaScript on milliseconds', () => {
       (date) => {
         const text = timestampText(BigInt(date.getTime()), 1_000) ?? '';
         assert.equal(new Date(text).getTime(), date.getTime());
+      },
+    ),
+  );
+});
+
+test('agrees with whole numbers of any size, at every microsecond', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.maxSafeInteger(),
+        fc.integer().map((second) => second * us - 1),
+      ),
+      (value) => {
+        // Past 2^53 another way is taken, in BigInt: 400 years later the calendar is the same.
+        const later = BigInt(value) + 146_097n * 86_400n * 1_000_000n;
+        const [text, textLater] = [timestampText(BigInt(value), us), timestampText(later, us)];
+        if (text === undefined || textLater === undefined) return;
+        assert.equal(textLater.slice(4), text.slice(4));
+        assert.equal(unitsText(value, us), text);
       },
     ),
   );

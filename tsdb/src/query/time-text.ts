@@ -4,7 +4,7 @@
 
 /** The years that RFC 3339 can write: 0000 to 9999, as days since 1970. */
 const writableDays = { min: -719_528, max: 2_932_896 };
-const daySeconds = 86_400;
+const dayMinutes = 1_440;
 const dayMs = 86_400_000;
 
 const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
@@ -24,12 +24,27 @@ export function unitsText(value: number, perSecond: number): string | undefined 
 
 type SplitSeconds = readonly [seconds: number, fraction: number];
 
+/** Rows come in order of time: most minutes are the same as the one before. */
+let lastMinute: { readonly minute: number; readonly text: string | undefined } = {
+  minute: Number.NaN,
+  text: '',
+};
+
 function timeText([seconds, fraction]: SplitSeconds, perSecond: number): string | undefined {
-  const secondOfDay = modulo(seconds, daySeconds);
-  const date = dateText((seconds - secondOfDay) / daySeconds);
-  return date === undefined
-    ? undefined
-    : `${date}T${clockText(secondOfDay)}${fractionText(fraction, perSecond)}Z`;
+  const minute = Math.floor(seconds / 60);
+  const second = seconds - minute * 60;
+  if (minute !== lastMinute.minute) lastMinute = { minute, text: minuteText(minute) };
+  const { text } = lastMinute;
+  if (text === undefined) return undefined;
+  return `${text}${twoDigits[second] ?? ''}${fraction === 0 ? '' : fractionText(fraction, perSecond)}Z`;
+}
+
+/** `2026-01-01T00:00:`. */
+function minuteText(minute: number): string | undefined {
+  const minuteOfDay = modulo(minute, dayMinutes);
+  const date = dateText((minute - minuteOfDay) / dayMinutes);
+  if (date === undefined) return undefined;
+  return `${date}T${twoDigits[Math.floor(minuteOfDay / 60)] ?? ''}:${twoDigits[minuteOfDay % 60] ?? ''}:`;
 }
 
 /** `2026-01-01T01:00:00+01:00`. @param offsetAt seconds east of Greenwich at an instant */
@@ -57,9 +72,11 @@ function splitSeconds(value: bigint, perSecond: number): SplitSeconds {
   return [Number((value - fraction) / divisor), Number(fraction)];
 }
 
+/** A quotient may be rounded up to the next second; a remainder takes longer than all the rest. */
 function splitUnits(units: number, perSecond: number): SplitSeconds {
-  const fraction = modulo(units, perSecond);
-  return [(units - fraction) / perSecond, fraction];
+  const seconds = Math.floor(units / perSecond);
+  const fraction = units - seconds * perSecond;
+  return fraction < 0 ? [seconds - 1, fraction + perSecond] : [seconds, fraction];
 }
 
 /** Rows come in order of time: most dates are the same as the one before. */
@@ -70,12 +87,6 @@ export function dateText(days: number): string | undefined {
   if (days < writableDays.min || days > writableDays.max) return undefined;
   if (days !== lastDate.days) lastDate = { days, text: new Date(days * dayMs).toISOString().slice(0, -14) };
   return lastDate.text;
-}
-
-function clockText(secondOfDay: number): string {
-  const hour = Math.floor(secondOfDay / 3_600);
-  const minute = Math.floor(secondOfDay / 60) % 60;
-  return `${twoDigits[hour] ?? ''}:${twoDigits[minute] ?? ''}:${twoDigits[secondOfDay % 60] ?? ''}`;
 }
 
 /** ISO 8601: `P1M2DT3.5S`. Months, days and seconds stay apart, as they have no common measure. */
