@@ -90,7 +90,7 @@ function read({ name }: Question, body: Buffer, timing: string, ms: number, cost
   const { columns, rows, stats } = JSON.parse(body.toString()) as Body;
   const age = columns.findIndex((column) => column.name === ageColumn);
   const partOf = (part: string) => {
-    const text = new RegExp(`${part};dur=([\d.]+)`).exec(timing)?.[1];
+    const text = new RegExp(`${part};dur=([\\d.]+)`).exec(timing)?.[1];
     return text === undefined ? undefined : Number(text);
   };
   costs.set(name, {

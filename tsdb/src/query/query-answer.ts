@@ -1,5 +1,5 @@
 /**
- * The rows of one query, batch by batch: never more of them in memory than one batch.
+ * The rows of one query, batch by batch: never more of them in memory than two batches.
  *
  * An answer must never be silently short: that the rows have ended is believed only when the query says that it is whole.
  *
@@ -89,18 +89,32 @@ export class QueryAnswer {
     }
   }
 
+  /** The next batch is fetched while this one is taken. */
   async *#batches(): AsyncGenerator<RowBatch> {
     const { rowsMax, result, call, signal, countRows } = this.#parts;
-    while (true) {
-      const chunk = await call(() => result.fetchChunk());
-      signal.throwIfAborted();
-      if (chunk === null || chunk.rowCount === 0) break;
-      const rowCount = Math.min(chunk.rowCount, rowsMax - this.#rowCount);
-      this.#rowCount += rowCount;
-      countRows(this.#rowCount);
-      this.#isTruncated = rowCount < chunk.rowCount;
-      if (rowCount > 0) yield { chunk, rowCount };
-      if (this.#isTruncated) return;
+    const fetch = () => {
+      const fetched = call(() => result.fetchChunk());
+      // It may fail while a slow client takes the rows before it.
+      fetched.catch(() => undefined);
+      return fetched;
+    };
+    let next = fetch();
+    try {
+      while (true) {
+        const chunk = await next;
+        signal.throwIfAborted();
+        if (chunk === null || chunk.rowCount === 0) break;
+        const rowCount = Math.min(chunk.rowCount, rowsMax - this.#rowCount);
+        this.#rowCount += rowCount;
+        countRows(this.#rowCount);
+        this.#isTruncated = rowCount < chunk.rowCount;
+        if (!this.#isTruncated) next = fetch();
+        if (rowCount > 0) yield { chunk, rowCount };
+        if (this.#isTruncated) return;
+      }
+    } finally {
+      // Whoever takes no more must not be followed by a fetch that goes on, nor by its failure.
+      await next.catch(() => undefined);
     }
     if (!this.#parts.isWhole())
       throw new Failure('query_failed', `the query failed after ${this.#rowCount} rows`);

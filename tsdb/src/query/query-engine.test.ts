@@ -165,6 +165,22 @@ test('a failure after many rows breaks the answer off', async () => {
   );
 });
 
+test('a failure behind rows that are taken slowly waits for whoever takes them', async () => {
+  const sql = "select i, cast(case when i = 900000 then 'x' else '1' end as int) from range(1000000) r(i)";
+  const answer = await fixture.engine.query({ sql, rowsMax: 1_000_000 }, nobody);
+  await assert.rejects(
+    async () => {
+      for await (const { rowCount } of answer.batches()) {
+        assert.ok(rowCount > 0);
+        await new Promise((resolve) => setTimeout(resolve, answer.rowCount > 500_000 ? 5 : 0));
+      }
+    },
+    (error) => isFailure(error, 'query_failed'),
+  );
+  await answer.close();
+  assert.deepEqual(fixture.engine.status, { running: 0, waiting: 0 });
+});
+
 test('interrupts a query that takes too long, and goes on', async () => {
   await rejects({ sql: 'select count(*) from range(1000000000000)', timeoutMs: 100 }, 'query_timeout');
   assert.deepEqual(await rowsOf('select 1'), [[1]]);
