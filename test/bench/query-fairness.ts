@@ -20,6 +20,7 @@ interface Lake {
   readonly pid: number;
   /** The body's bytes. */
   readonly ask: (sql: string, format?: string, signal?: AbortSignal) => Promise<number>;
+  readonly get: (path: string, signal?: AbortSignal) => Promise<number>;
 }
 
 async function withLake<T>(note: BenchOptions['note'], work: (lake: Lake) => Promise<T>): Promise<T> {
@@ -42,25 +43,23 @@ async function withLake<T>(note: BenchOptions['note'], work: (lake: Lake) => Pro
       agent.destroy();
       return Promise.resolve();
     });
-    const ask: Lake['ask'] = (sql, format = 'json', signal) =>
+    const get: Lake['get'] = (path, signal) =>
       new Promise((resolve, reject) => {
-        const query = new URLSearchParams({ sql, format, timeout: '10m' }).toString();
-        const asked = request(
-          { port, agent, path: `/api/v1/query?${query}`, ...(signal && { signal }) },
-          (response) => {
-            let bytes = 0;
-            response.on('data', (part: Buffer) => (bytes += part.length));
-            response.on('end', () =>
-              response.statusCode === 200
-                ? resolve(bytes)
-                : reject(new Error(`${response.statusCode} for ${sql}`)),
-            );
-            response.on('error', reject);
-          },
-        );
+        const asked = request({ port, agent, path, ...(signal && { signal }) }, (response) => {
+          let bytes = 0;
+          response.on('data', (part: Buffer) => (bytes += part.length));
+          response.on('end', () =>
+            response.statusCode === 200
+              ? resolve(bytes)
+              : reject(new Error(`${response.statusCode} for ${path}`)),
+          );
+          response.on('error', reject);
+        });
         asked.on('error', reject).end();
       });
-    return await work({ folder, pid: child.pid ?? 0, ask });
+    const ask: Lake['ask'] = (sql, format = 'json', signal) =>
+      get(`/api/v1/query?${new URLSearchParams({ sql, format, timeout: '10m' }).toString()}`, signal);
+    return await work({ folder, pid: child.pid ?? 0, ask, get });
   });
 }
 
@@ -126,10 +125,10 @@ const scanSql =
 const exportSql = 'select * from readings union all select * from readings';
 
 export async function benchQueryFairness({ note }: BenchOptions): Promise<Report> {
-  return await withLake(note, async ({ pid, ask }) => {
-    await poll(ask, 2_000);
+  return await withLake(note, async ({ pid, ask, get }) => {
+    await poll(get, 2_000);
     note('64 clients by themselves');
-    const alone = await poll(ask, phaseMs);
+    const alone = await poll(get, phaseMs);
     note('with a scan and an export');
     const ended = new AbortController();
     let scans = 0;
@@ -141,7 +140,7 @@ export async function benchQueryFairness({ note }: BenchOptions): Promise<Report
     const exporting = ask(exportSql, 'csv').then((bytes) => (exportBytes = bytes));
     const isOver = { value: false };
     void exporting.finally(() => (isOver.value = true));
-    const loaded = await poll(ask, 300_000, isOver);
+    const loaded = await poll(get, 300_000, isOver);
     await exporting;
     const exportSeconds = (performance.now() - exportStarted) / 1_000;
     ended.abort();
@@ -158,7 +157,7 @@ export async function benchQueryFairness({ note }: BenchOptions): Promise<Report
       bench: 'query-fairness',
       tables: [
         {
-          title: '64 clients polling an hour of one series',
+          title: '64 clients polling an hour of one series each, /range',
           columns: ['', 'answers', 'p50, ms', 'p99, ms'],
           rows: [row('by themselves', alone), row('with a scan and an export', loaded)],
         },
@@ -172,14 +171,14 @@ export async function benchQueryFairness({ note }: BenchOptions): Promise<Report
   });
 }
 
-async function poll(ask: Lake['ask'], forMs: number, isOver = { value: false }): Promise<number[]> {
+async function poll(get: Lake['get'], forMs: number, isOver = { value: false }): Promise<number[]> {
   const times: number[] = [];
   const untilMs = performance.now() + forMs;
   const client = async (number: number) => {
     while (performance.now() < untilMs && !isOver.value) {
       const device = `dev-${String((number * 3) % 200).padStart(3, '0')}`;
-      const sql = `select time, f1 from readings where device = '${device}' and time >= '2026-01-02 10:00' and time < '2026-01-02 11:00'`;
-      times.push(await timed(() => ask(sql)));
+      const hour = 'start=2026-01-02T10:00:00Z&end=2026-01-02T11:00:00Z';
+      times.push(await timed(() => get(`/api/v1/range?table=readings&device=${device}&columns=f1&${hour}`)));
     }
   };
   await Promise.all(Array.from({ length: clientCount }, (_, number) => client(number)));
