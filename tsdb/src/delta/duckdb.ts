@@ -7,7 +7,7 @@
  *    `SqlError`s: who knows what was being read knows what they mean.
  * 4. An internal error of DuckDB makes its instance unusable for good; the next session opens another one.
  */
-import { DuckDBInstance, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
+import { DuckDBInstance, ResultReturnType, type DuckDBConnection, type DuckDBValue } from '@duckdb/node-api';
 import { Failure, messageOf } from '@varve/common/errors.js';
 
 export interface DuckDbOptions {
@@ -93,18 +93,21 @@ function toSession(connection: DuckDBConnection, onInstanceLost: () => void): Se
     run: async (sql) => (await guard(connection.run(sql))).rowsChanged,
     rows: async (sql) => (await guard(connection.runAndReadAll(sql))).getRowObjects(),
     async *stream(sql) {
-      // The bindings do not tell a failure on the way from the end; in a transaction, what follows fails too.
-      await guard(connection.run('BEGIN'));
+      const result = await guard(connection.stream(sql));
+      let isOpen = true;
       try {
-        const result = await guard(connection.stream(sql));
         for (;;) {
           const chunk = await guard(result.fetchChunk());
           if (chunk === null || chunk.rowCount === 0) break;
           yield chunk.getRows();
         }
-        await guard(connection.run('SELECT 1'));
+        isOpen = false;
+        // The bindings hand out no error for a failure on the way, and the end looks the same but for this.
+        if (result.returnType === ResultReturnType.INVALID)
+          throw new SqlError('the statement failed after its first rows');
       } finally {
-        await guard(connection.run('ROLLBACK'));
+        // The next statement of a connection ends the one before.
+        if (isOpen) await guard(connection.run('SELECT 1'));
       }
     },
   };
