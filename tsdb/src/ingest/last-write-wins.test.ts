@@ -13,8 +13,8 @@ import {
   type Model,
 } from './model-table.test.fixture.js';
 
-/** I7 against a model (`model-table.test.fixture.ts`). */
-const rounds = fc.array(fc.array(shipment, { maxLength: 4 }), { minLength: 1, maxLength: 5 });
+/** I7 against a model (`model-table.test.fixture.ts`). From four on, the shipments of a table are read together. */
+const rounds = fc.array(fc.array(shipment, { maxLength: 6 }), { minLength: 1, maxLength: 5 });
 
 test('any writes in any order: each (tags, time) once, the last value of each field', async () => {
   await fc.assert(

@@ -93,21 +93,26 @@ export async function loadShipments(
   return { kind, objects, rejections, rawTables: [...rawTables.values()], rowCount };
 }
 
-/** Undefined where they are to be looked at one by one. A table's first shipments are, since the first one decides. */
+/** Undefined where they are to be looked at one by one: as soon as one has aggregates, since the first one decides. */
 async function tryTogether(
   session: Session,
   kind: RowKind,
   shipments: readonly StagedShipment[],
   limits: ShipmentLimits,
 ): Promise<LoadedShipments | undefined> {
-  if (kind !== 'rows' || shipments.length < togetherMin) return undefined;
+  if ((kind !== 'rows' && kind !== undefined) || shipments.length < togetherMin) return undefined;
+  let joined: RowKind = kind;
   try {
     const loaded = await loadTogether(session, shipments, ({ object }, content) => {
       requireAtMost('bytes', object.bytes, limits.shipmentBytesMax);
       requireAtMost('rows', content.rowCount, limits.shipmentRowsMax);
-      requireKind(kind, kindOf(content.aggregate, content.columns, content.rowCount));
+      const contentKind = kindOf(content.aggregate, content.columns, content.rowCount);
+      requireKind('rows', contentKind);
+      joined = joinKinds(joined, contentKind);
     });
-    return loaded && { ...loaded, kind, objects: shipments.map(({ object }) => object), rejections: [] };
+    return (
+      loaded && { ...loaded, kind: joined, objects: shipments.map(({ object }) => object), rejections: [] }
+    );
   } catch (error) {
     // Which one is broken is seen when they come one by one.
     toRejection(error);

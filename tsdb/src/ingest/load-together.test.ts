@@ -70,12 +70,43 @@ async function load(staged: readonly StagedShipment[], kind: 'rows' | undefined)
 }
 
 test('together or one by one: the same rows, in the same order', async () => {
-  const staged = await stage(shipments);
-  const [together, single] = [await load(staged, 'rows'), await load(staged, undefined)];
+  // With a broken one among them they are looked at one by one.
+  const [staged, withBroken] = [await stage(shipments), await stage([...shipments, 'broken'])];
+  const [together, first] = [await load(staged, 'rows'), await load(staged, undefined)];
+  const single = await load(withBroken, undefined);
   assert.deepEqual(together.texts, single.texts);
-  assert.deepEqual(together.said, single.said);
+  assert.deepEqual(together.said, { ...single.said, rejected: 0 });
+  assert.deepEqual(first, together, "a table's first shipments, too");
   assert.equal(together.said.rowCount, 7);
   assert.ok(together.statements < single.statements / 1.5, `${together.statements} of ${single.statements}`);
+});
+
+test('what the first shipments say of a table: rows, nothing yet, or aggregates', async () => {
+  const blank: TestShipment[] = ['a', 'b', 'c', 'd'].map((agent) => ({
+    agent,
+    tags: [],
+    types: {},
+    rows: [],
+  }));
+  const kindAfter = async (all: readonly TestShipment[]) => {
+    const staged = await stage(all);
+    const { kind, rejections } = await duckDb.withSession((session) =>
+      loadShipments(session, undefined, staged, defaultIngestLimits),
+    );
+    return [typeof kind === 'object' ? kind.everyMs : kind, rejections.length];
+  };
+  assert.deepEqual(await kindAfter(blank), [undefined, 0]);
+  assert.deepEqual(await kindAfter([...blank, ...shipments]), ['rows', 0]);
+  const aggregates: TestShipment = {
+    agent: 'g',
+    aggregate: { everyMs: 60_000 },
+    tags: [],
+    types: {},
+    rows: [],
+  };
+  assert.deepEqual(await kindAfter([...blank, aggregates]), [60_000, 0]);
+  assert.deepEqual(await kindAfter([...shipments, aggregates]), ['rows', 1]);
+  assert.deepEqual(await kindAfter([aggregates, ...shipments.slice(0, 4)]), [60_000, 4]);
 });
 
 test('with a broken one among them all others are loaded, and it alone is rejected', async () => {
