@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { systemClock } from '@varve/common/clock.js';
 import { isFailure, type FailureCode } from '@varve/common/errors.js';
-import { silentLogger } from '@varve/common/log.js';
-import { MemoryStore } from '@varve/common/store/memory-store.js';
-import { FileCache } from '../cache/file-cache.js';
-import { openQueryEngine } from './open-query-engine.js';
 import type { QueryRequest } from './query-engine.js';
 import { waitingMax } from './query-lanes.js';
 import { QueryFixture } from './query.test.fixture.js';
@@ -361,38 +355,6 @@ test('names the object whose bytes are damaged', async () => {
   await truncate(path, 0);
   await writeFile(path, Buffer.alloc(file?.bytes ?? 0, 'x'));
   await rejects('from damaged', 'object_corrupt', { key: file?.key });
-});
-
-test('answers from copies where the store is elsewhere, also when there is room for none', async () => {
-  const faraway = new MemoryStore();
-  for (const snapshot of fixture.current())
-    for (const { key } of snapshot.files.values())
-      await faraway.put(key, { path: fixture.store.localPath(key) }).catch(() => undefined);
-  const other = await QueryFixture.open();
-  const log = silentLogger();
-  const { registry } = other;
-  const cache = join(other.folder, 'cache');
-  const dataFiles = await FileCache.open({ store: faraway, folder: cache, bytesMax: 1, log, registry });
-  const engine = await openQueryEngine({
-    catalog: fixture,
-    dataFiles,
-    dataDir: join(other.folder, 'data'),
-    readableFolders: [cache],
-    memoryBytesMax: 500e6,
-    spillBytesMax: 1e9,
-    clock: systemClock,
-    log,
-    registry,
-  });
-  for (let round = 0; round < 3; round++) {
-    const answer = await engine.query({ sql: 'select count(*)::int as n from environment' }, nobody);
-    assert.ok(dataFiles.status.bytes > 1);
-    for await (const { chunk } of answer.batches()) assert.deepEqual(chunk.getColumnValues(0), [200]);
-    await answer.close();
-    assert.equal(dataFiles.status.bytes, 0);
-  }
-  await engine.close();
-  await other.close();
 });
 
 test('measures queries', async () => {
