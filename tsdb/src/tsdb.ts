@@ -127,6 +127,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     await register.close();
     await upkeep.close();
     await catalog.close();
+    await dataFiles.close();
     await lease.release();
     store.close();
     lock.release();

@@ -26,16 +26,23 @@ beforeEach(async () => {
     },
   });
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(async () => {
+  for (const cache of opened.splice(0)) await cache.close();
+  await rm(folder, { recursive: true });
+});
 
-const open = (bytesMax = 1_000, on: Store = store) =>
-  FileCache.open({
+const opened: FileCache[] = [];
+const open = async (bytesMax = 1_000, on: Store = store) => {
+  const cache = await FileCache.open({
     store: on,
     folder: join(folder, 'cache'),
     bytesMax,
     log: silentLogger(),
     registry: new Registry(),
   });
+  opened.push(cache);
+  return cache;
+};
 
 /** An object of 100 bytes per letter of its name, and what its table says of it. */
 async function putFile(name: string, on: Store = store): Promise<DataFile> {
@@ -175,14 +182,87 @@ test('starts no further downloads for a query that has failed', async () => {
   assert.ok(downloads.length <= 17, `${downloads.length} downloads were tried`);
 });
 
+/** What a run of the program leaves. */
+const run = async (...files: DataFile[]) => {
+  const cache = await open();
+  await use(cache, ...files);
+  await cache.close();
+};
+const contentOf = async (cache: FileCache, file: DataFile) => {
+  const held = await cache.acquire([file]);
+  const content = await readFile(held.paths.get(file.path) ?? '', 'utf8');
+  held.release();
+  return content;
+};
+
 test('takes up what an earlier run left, without its unfinished files', async () => {
   const file = await putFile('a');
-  await use(await open(), file);
+  await run(file);
   const unfinished = join(folder, 'cache', 'tables/main/environment/b.parquet.1234.part');
   await writeFile(unfinished, 'half');
   await use(await open(), file);
   assert.equal(downloads.length, 1);
   assert.equal(await exists(unfinished), false);
+});
+
+const damages: [name: string, damage: (path: string) => Promise<void>][] = [
+  [
+    'with a changed byte',
+    async (path) => {
+      const bytes = await readFile(path);
+      bytes[50] = 98;
+      await writeFile(path, bytes);
+    },
+  ],
+  ['of which only half was written', (path) => writeFile(path, 'a'.repeat(50) + '\0'.repeat(50))],
+  ['that is another file of the same size', (path) => writeFile(path, 'b'.repeat(100))],
+  ['that is too short', (path) => writeFile(path, 'a'.repeat(99))],
+  ['that is gone', (path) => rm(path)],
+];
+for (const [name, damage] of damages)
+  test(`fetches a copy again ${name} since the program stopped`, async () => {
+    const file = await putFile('a');
+    await run(file);
+    await damage(join(folder, 'cache', file.key));
+    const cache = await open();
+    assert.equal(await contentOf(cache, file), 'a'.repeat(100));
+    assert.equal(downloads.length, 2);
+    assert.equal(await contentOf(cache, file), 'a'.repeat(100));
+    assert.equal(downloads.length, 2);
+  });
+
+test('does not answer from a damaged copy while the store is away', async () => {
+  const file = await putFile('a');
+  await run(file);
+  await writeFile(join(folder, 'cache', file.key), 'b'.repeat(100));
+  const cache = await open();
+  store.faults.before = () => {
+    throw new Failure('store_unavailable', 'the store is away');
+  };
+  await assert.rejects(use(cache, file), /the store is away/);
+});
+
+test('fetches what nobody knows the checksum of, and takes a damaged list of them for none', async () => {
+  const [a, b] = [await putFile('a'), await putFile('b')];
+  await run(a, b);
+  const list = join(folder, 'cache', 'checksums.jsonl');
+  const [first = '', second = ''] = (await readFile(list, 'utf8')).split('\n');
+  await writeFile(list, `${first}\n${second.slice(0, 40)}`);
+  await run(a, b);
+  assert.equal(downloads.length, 3);
+  await run(a, b);
+  assert.equal(downloads.length, 3);
+});
+
+test('looks again at a copy that somebody could not read', async () => {
+  const file = await putFile('a');
+  const cache = await open();
+  await use(cache, file);
+  await cache.close();
+  await writeFile(join(folder, 'cache', file.key), 'b'.repeat(100));
+  assert.equal(await contentOf(cache, file), 'b'.repeat(100));
+  cache.doubt(file.key);
+  assert.equal(await contentOf(cache, file), 'a'.repeat(100));
 });
 
 test('does not trust a copy of another size', async () => {
@@ -196,24 +276,30 @@ test('does not trust a copy of another size', async () => {
 
 test('starts again when its folder was deleted', async () => {
   const file = await putFile('a');
-  await use(await open(), file);
+  await run(file);
   await rm(join(folder, 'cache'), { recursive: true });
   await use(await open(), file);
   assert.equal(downloads.length, 2);
 });
 
+/** Not while a checksum is being written into it, which deleting would stumble over. */
+const deleteFolder = async (cache: FileCache) => {
+  await cache.close();
+  await rm(join(folder, 'cache'), { recursive: true });
+};
+
 test('brings a file again that somebody has deleted', async () => {
   const cache = await open();
   const file = await putFile('a');
   await use(cache, file);
-  await rm(join(folder, 'cache'), { recursive: true });
+  await deleteFolder(cache);
   const unseen = await cache.acquireUnseen([file]);
   assert.equal(await exists(unseen.paths.get(file.path) ?? ''), false);
   await cache.forgetMissing();
   unseen.release();
   assert.equal(cache.status.bytes, 0);
   (await cache.acquireUnseen([file])).release();
-  await rm(join(folder, 'cache'), { recursive: true });
+  await deleteFolder(cache);
   const held = await cache.acquire([file]);
   assert.ok(await exists(held.paths.get(file.path) ?? ''));
   held.release();

@@ -29,4 +29,7 @@ export interface DataFiles {
 
   /** Takes over a local file that has just been uploaded as `key`, so that it need not come back. May move it. */
   adopt(key: string, localPath: string): Promise<void>;
+
+  /** Says that a file could not be read: its copy is looked at before it is handed out again. */
+  doubt(key: string): void;
 }

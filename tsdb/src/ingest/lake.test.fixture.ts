@@ -303,4 +303,8 @@ export class DownloadedFiles implements DataFiles {
   async adopt(): Promise<void> {
     // Comes back by download.
   }
+
+  doubt(): void {
+    // Every copy is a new one.
+  }
 }

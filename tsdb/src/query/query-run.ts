@@ -184,12 +184,13 @@ export class QueryRun {
   }
 
   #explain(error: unknown): unknown {
-    const { signal, plan, onFatal } = this.#options;
+    const { signal, plan, dataFiles, onFatal } = this.#options;
     const { sql } = plan.statement;
     if (signal.aborted) return signal.reason;
     if (error instanceof Failure) return error;
     if (isFatal(error)) onFatal();
     const failure = toSqlFailure(error, { sql, keyByPath: this.#keyByPath() });
+    if (failure?.code === 'object_corrupt') dataFiles.doubt(String(failure.facts['key']));
     if (failure === undefined || sql === plan.request.sql) return failure ?? error;
     // Places in a text that nobody has seen say nothing.
     const places = ['position', 'line', 'column'];
