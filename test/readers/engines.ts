@@ -85,6 +85,10 @@ export function skipWithoutDeltaRs(): string | false {
   return missingModules(python(), ['deltalake', 'pyarrow']) ?? false;
 }
 
+export function skipWithoutPandas(): string | false {
+  return missingModules(python(), ['pandas', 'pyarrow']) ?? false;
+}
+
 /** The data files of each version, relative to the table, in order, as delta-rs knows them. */
 export async function filesByDeltaRs(
   jobs: readonly Pick<ReadJob, 'path' | 'version'>[],
