@@ -29,6 +29,8 @@ const streams = {
     format: 'json',
     time: { path: 'ts', unit: 'ms' },
   },
+  // Without a time of its own: that of its arrival.
+  pulse: { topic: 'plant/{site}/{device}/pulse', format: 'json' },
 };
 /** In order: the machine repeats times with other values, of which the last must win however long a kill takes on a slow computer. */
 const ship = { every: '300ms', live_first: false };
@@ -122,6 +124,27 @@ test(
     requireClose(await askClickHouse(context, installation), expectedOf(readings));
     assert.deepEqual(await installation.agent?.stop(), { code: 0, signal: null });
     assert.deepEqual(await installation.tsdb?.stop(), { code: 0, signal: null });
+  },
+);
+
+test(
+  'readings of one sensor that arrive in the same millisecond are a row each, in their order',
+  { timeout: limitMs },
+  async (context) => {
+    const broker = await startEmbeddedBroker(context);
+    const installation = await startBoth(context, broker.url);
+    const client = await connect(context, broker.url);
+    const values = Array.from({ length: 3_000 }, (_, value) => value);
+    await Promise.all(
+      values.map((value) => client.publishAsync('plant/nab/machine/pulse', `{"value":${value}}`, { qos: 1 })),
+    );
+    const ask = async () =>
+      (await installation.query('select value from pulse order by time'))?.body.rows?.map(([value]) => value);
+    let found: unknown[] | undefined;
+    await waitFor('every row', async () => (found = await ask())?.length === values.length, 30_000);
+    assert.deepEqual(found, values);
+    const answer = await installation.query('select count(distinct epoch_ms(time)) from pulse');
+    assert(Number(answer?.body.rows?.[0]?.[0]) < values.length, 'some did arrive in the same millisecond');
   },
 );
 

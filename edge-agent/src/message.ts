@@ -8,8 +8,14 @@ export interface Message {
   readonly packetId: number;
 }
 
+/** A message as a block of the log gives it back. */
+export interface BlockMessage extends Message {
+  /** The time of a row without one of its own, µs since 1970 UTC: `arrivedMs`, told apart within the millisecond. */
+  readonly arrivedUs: number;
+}
+
 /** A message as the log keeps it: with its place in the one durable order of the agent. */
-export interface LoggedMessage extends Message {
+export interface LoggedMessage extends BlockMessage {
   /** Counts every message this epoch has acknowledged, from 1, without gaps. */
   readonly seq: number;
   readonly source: string;

@@ -111,7 +111,7 @@ function ship(written: object, points: readonly Point[]) {
     const some = points.slice(first, first + rowsPerWindow);
     for (const [index, { timeUs, value }] of some.entries()) {
       const payload = Buffer.from(JSON.stringify({ ts: timeUs / 1_000, value }));
-      const place = { seq: first + index + 1, source: 'bench', packetId: 0, arrivedMs: 0 };
+      const place = { seq: first + index + 1, source: 'bench', packetId: 0, arrivedMs: 0, arrivedUs: 0 };
       window.take({ topic: 'press', payload, ...place }, router);
     }
     const isLast = first + rowsPerWindow >= points.length;

@@ -199,7 +199,8 @@ function streamsOf(format: FormatConfig, more: object = {}): StreamConfig[] {
 
 function messagesOf(payloads: readonly Buffer[]): LoggedMessage[] {
   return payloads.map((payload, index) => ({
-    ...{ seq: index + 1, source: 'plant', packetId: 0, arrivedMs: beginsMs + index, payload },
+    ...{ seq: index + 1, source: 'plant', packetId: 0, payload },
+    ...{ arrivedMs: beginsMs + index, arrivedUs: (beginsMs + index) * 1_000 },
     topic: `plant/site-${index % 3}/device-${index % topics}/environment`,
   }));
 }

@@ -43,7 +43,8 @@ function reduceAtOnce({ log, messages }: Remains): { all: Row[]; expected: Row[]
   const payloads = new Map(messages.map(({ id, payload }) => [id, payload]));
   for (const [seq, { id, stream }] of [...log.logged].sort(([a], [b]) => a - b)) {
     const message = { topic: stream, payload: payloads.get(id) ?? new Uint8Array(), packetId: 0 };
-    if (stream === reducedTable) router.route({ ...message, seq, arrivedMs: 0, source: 'plant' }, batches);
+    if (stream === reducedTable)
+      router.route({ ...message, seq, arrivedMs: 0, arrivedUs: 0, source: 'plant' }, batches);
   }
   const rows = batches.get(`main.${reducedTable}`)?.batch.finish();
   const config = streams.find(({ name }) => name === reducedTable)?.reduce;

@@ -38,8 +38,9 @@ export function outcomeOf(streams: readonly StreamConfig[], { messages }: Config
     arrivalStreams: (topic: string) => router.arrivalStreams(topic),
   };
   for (const [index, message] of messages.entries()) {
-    const arrivedMs = Math.floor((message.arrived ?? arrivalDefaultUs) / 1_000);
-    const place = { seq: index + 1, source: 'test', packetId: 0, arrivedMs };
+    const arrivedUs = message.arrived ?? arrivalDefaultUs;
+    const arrivedMs = Math.floor(arrivedUs / 1_000);
+    const place = { seq: index + 1, source: 'test', packetId: 0, arrivedMs, arrivedUs };
     window.take({ ...place, topic: message.topic, payload: payloadOf(message) }, watched);
   }
   const opened = { closedMs: new Map<string, number>(), openRanges: [] };

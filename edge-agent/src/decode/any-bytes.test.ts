@@ -129,7 +129,7 @@ for (const [format, texts] of formats)
 function isRouted(router: Router, payload: Uint8Array): boolean {
   const batches: OpenBatches = new Map();
   const refusals = router.route(
-    { seq: 1, source: 's', packetId: 0, topic: 't', payload, arrivedMs: 1 },
+    { seq: 1, source: 's', packetId: 0, topic: 't', payload, arrivedMs: 1, arrivedUs: 1_000 },
     batches,
   );
   assert.equal(batches.size === 0, refusals.length > 0, 'all rows, or none');

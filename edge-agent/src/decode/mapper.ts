@@ -79,13 +79,13 @@ export class Mapper {
   }
 
   /** Fills `mapped`, which is empty. After a refusal it is not looked at. */
-  map(decoded: DecodedRows, facts: TopicFacts, arrivedMs: number, mapped: MappedRows): Refusal | undefined {
+  map(decoded: DecodedRows, facts: TopicFacts, arrivedUs: number, mapped: MappedRows): Refusal | undefined {
     this.#plans.forgetSome();
     this.#messageStamp = this.#stamp + 2;
     this.#columnCount = 0;
     this.#refusal = undefined;
     for (let row = 0; row < decoded.rowCount; row++) {
-      const refusal = this.#mapRow(decoded, row, facts, arrivedMs, mapped);
+      const refusal = this.#mapRow(decoded, row, facts, arrivedUs, mapped);
       if (refusal) return decoded.rowCount === 1 ? refusal : inRow(refusal, row);
     }
     if (mapped.rowCount > 0) return undefined;
@@ -96,7 +96,7 @@ export class Mapper {
     decoded: DecodedRows,
     row: number,
     facts: TopicFacts,
-    arrivedMs: number,
+    arrivedUs: number,
     mapped: MappedRows,
   ): Refusal | undefined {
     const fieldCountBefore = mapped.fieldCount;
@@ -116,7 +116,7 @@ export class Mapper {
     }
     if (mapped.fieldCount - fieldCountBefore > fieldsPerTableMax)
       return new Refusal('too_many_fields', `more than ${fieldsPerTableMax} fields in one row`);
-    const timeUs = this.#readTimeUs(decoded, row, arrivedMs);
+    const timeUs = this.#readTimeUs(decoded, row, arrivedUs);
     if (timeUs instanceof Refusal) return timeUs;
     this.#addTags(decoded.measurements[row], facts, mapped);
     mapped.endRow(facts.table ?? this.#tableOf(facts, decoded.measurements[row]), timeUs);
@@ -192,13 +192,13 @@ export class Mapper {
     }
   }
 
-  #readTimeUs(decoded: DecodedRows, row: number, arrivedMs: number): number | Refusal {
+  #readTimeUs(decoded: DecodedRows, row: number, arrivedUs: number): number | Refusal {
     const { time, snapUs } = this.#stream;
     const own = time === 'own' ? decoded.times[row] : undefined;
     const isArrival = time === undefined || (time === 'own' && own === undefined);
     const unit = typeof time === 'object' ? time.unit : decoded.timeUnit;
     const value = typeof time === 'object' ? this.#time : own;
-    const timeUs = isArrival ? arrivedMs * 1_000 : parseTimeUs(value, unit);
+    const timeUs = isArrival ? arrivedUs : parseTimeUs(value, unit);
     if (timeUs !== undefined) return snapUs === undefined ? timeUs : snap(timeUs, snapUs);
     const path = typeof time === 'object' ? `"${time.path}"` : 'the timestamp';
     const problem =

@@ -137,7 +137,7 @@ export class Router {
   ): Refusal | undefined {
     const mapped = this.#mapped;
     mapped.clear();
-    const refusal = mapper.map(this.#decoded, facts, message.arrivedMs, mapped);
+    const refusal = mapper.map(this.#decoded, facts, message.arrivedUs, mapped);
     if (refusal) return refusal;
     const destination = { stream: config, columns: mapper, batches, register: this.#register };
     const full = this.#appender.append(mapped, destination);

@@ -42,7 +42,8 @@ export function routeAll(
     const { topic = 'plant/press-1', payload, arrivedMs = 1_000 } = sent;
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const place = { seq: index + 1, source: 'plant', packetId: 0 };
-    return router.route({ ...place, topic, payload: bytes, arrivedMs }, batches);
+    const arrivedUs = arrivedMs * 1_000;
+    return router.route({ ...place, topic, payload: bytes, arrivedMs, arrivedUs }, batches);
   });
   const tables = Object.fromEntries([...batches.values()].map(({ table, batch }) => [table, batch.finish()]));
   return { tables, refusals };

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isFailure } from '@varve/common/errors.js';
-import type { Message } from '../message.js';
+import type { BlockMessage, Message } from '../message.js';
 import { BlockBuilder, readBlock, readBlockClock, unknownClock } from './block.js';
 
 const message = fc.record({
@@ -19,7 +19,10 @@ function build(messages: readonly Message[]): Uint8Array {
   return builder.finish();
 }
 
-const plain = ({ payload, ...rest }: Message) => ({ ...rest, payload: [...payload] });
+const plain = ({ topic, arrivedMs, packetId, payload }: Message) => ({
+  ...{ topic, arrivedMs, packetId },
+  payload: [...payload],
+});
 
 test('a block gives back the messages that were put into it, in order, with clocks that go back', () => {
   fc.assert(
@@ -36,8 +39,26 @@ test('a builder is empty after finishing, and its next block knows no topic of t
   const first = builder.finish();
   assert.equal(builder.messageCount, 0);
   assert.equal(builder.byteLength, 0);
-  builder.add(one);
-  assert.deepEqual(builder.finish(), first);
+  builder.add({ ...one, arrivedMs: 2_000 });
+  assert.equal(builder.finish().length, first.length);
+});
+
+test('messages of one millisecond have microseconds of their own, in a block and from one block to the next', () => {
+  const builder = new BlockBuilder(() => ({ boot: 1, offsetMs: 500, isTrusted: true }));
+  const arrivedUs: number[] = [];
+  for (const arrivals of [[1_000, 1_000, 1_001, 1_001], [1_001, 1_001, 1_002, 1_005], [1_005]]) {
+    for (const arrivedMs of arrivals)
+      builder.add({ topic: 'plant/a', payload: Buffer.from('1'), arrivedMs, packetId: 0 });
+    arrivedUs.push(
+      ...[...readBlock(builder.finish(), 100)].map((message: BlockMessage) => message.arrivedUs),
+    );
+  }
+  const expected = [
+    [1_100_000, 1_100_001, 1_101_000, 1_101_001],
+    [1_102_000, 1_102_001, 1_102_002, 1_105_000],
+    [1_106_000],
+  ];
+  assert.deepEqual(arrivedUs, expected.flat());
 });
 
 test('a message beside its payload costs four bytes when its topic repeats', () => {

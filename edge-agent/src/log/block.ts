@@ -21,15 +21,21 @@
  * of the boot turns it into wall time. Version 1 has the wall clock alone: there is no boot and no monotonic clock in its
  * header, and arrivals are differences of the wall clock, which may go back.
  *
+ * Rows without a time of their own take the arrival, and two rows of one series at one time would be one row. So messages
+ * that follow each other in one millisecond are told apart by microseconds (`arrivedUs`), counted from 0 in the block, and a
+ * builder never begins a block in the millisecond that its last one ended in: that message counts as of the next one.
+ *
  * Never change a version: files on gateways hold it. A new version is a new first byte.
  */
 import { Failure, isFailure } from '@varve/common/errors.js';
-import type { Message } from '../message.js';
+import type { BlockMessage, Message } from '../message.js';
 
 const blockVersion = 2;
 const wallClockVersion = 1;
 /** Longest header of a message: five varints of at most 8 bytes. */
 const messageHeaderBytesMax = 40;
+/** More than come in a millisecond; if they did, the last of them would share a microsecond. */
+const placeInMsMax = 999;
 
 /** The clock that a block's arrival times were read from. */
 export interface BlockClock {
@@ -59,6 +65,8 @@ export class BlockBuilder {
   #length = 0;
   #count = 0;
   #lastMonotonicMs = 0;
+  /** That the last block ended in. */
+  #takenMs = -1;
   #lastPacketId = 0;
   #topicIndexes = new Map<string, number>();
 
@@ -80,7 +88,8 @@ export class BlockBuilder {
     const topicBytes = topicIndex === undefined ? Buffer.from(message.topic) : undefined;
     this.#reserve(messageHeaderBytesMax + (topicBytes?.length ?? 0) + message.payload.length);
     const clock = this.#clock();
-    const monotonicMs = Math.max(0, message.arrivedMs - clock.offsetMs);
+    let monotonicMs = Math.max(0, message.arrivedMs - clock.offsetMs);
+    if (monotonicMs === this.#takenMs) monotonicMs++;
     if (this.#count === 0) this.#begin(clock, monotonicMs);
     this.#varint(zigzag(monotonicMs - this.#lastMonotonicMs));
     this.#lastMonotonicMs = monotonicMs;
@@ -98,6 +107,7 @@ export class BlockBuilder {
   /** The block's bytes; the builder is empty afterwards and owns none of them. */
   finish(): Uint8Array<ArrayBuffer> {
     const bytes = this.#bytes.slice(0, this.#length);
+    if (this.#count > 0) this.#takenMs = this.#lastMonotonicMs;
     this.#length = 0;
     this.#count = 0;
     this.#topicIndexes = new Map();
@@ -171,21 +181,25 @@ export function readBlockClock(bytes: Uint8Array): BlockClock {
  * The messages of a block, in order; payloads are views of `bytes`. `shiftMs` is added to every arrival.
  * @throws Failure `log_corrupt` where the bytes are not a whole block
  */
-export function* readBlock(bytes: Uint8Array, shiftMs = 0): Generator<Message> {
+export function* readBlock(bytes: Uint8Array, shiftMs = 0): Generator<BlockMessage> {
   const reader = new BlockReader(bytes);
   const { clock, monotonicMs } = readHeader(reader);
   let arrivedMs = monotonicMs + clock.offsetMs + shiftMs;
   let packetId = 0;
+  let placeInMs = -1;
   const topics: string[] = [];
   while (!reader.atEnd) {
-    arrivedMs += unzigzag(reader.varint());
+    const passedMs = unzigzag(reader.varint());
+    arrivedMs += passedMs;
+    placeInMs = passedMs === 0 ? Math.min(placeInMs + 1, placeInMsMax) : 0;
     packetId += unzigzag(reader.varint()) + 1;
     const topicIndex = reader.varint();
     if (topicIndex === 0) topics.push(Buffer.from(reader.sized()).toString('utf8'));
     const topic = topics[topicIndex === 0 ? topics.length - 1 : topicIndex - 1];
     if (topic === undefined)
       throw new Failure('log_corrupt', 'a block of the log names a topic it does not have');
-    yield { topic, arrivedMs, packetId, payload: reader.sized() };
+    const arrivedUs = arrivedMs * 1_000 + placeInMs;
+    yield { topic, arrivedMs, arrivedUs, packetId, payload: reader.sized() };
   }
 }
 

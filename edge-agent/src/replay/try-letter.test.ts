@@ -61,7 +61,8 @@ test('a message is not read by the streams that refused it the first time', () =
     onRefused: () => heard.push('refused'),
   };
   const { seq, source, topic, arrivedMs } = letter([]);
-  const message = { seq, source, topic, arrivedMs, payload: Buffer.from(payload), packetId: 1 };
+  const place = { seq, source, topic, arrivedMs, arrivedUs: arrivedMs * 1_000 };
+  const message = { ...place, payload: Buffer.from(payload), packetId: 1 };
   router.route({ ...message, streams: { notFor: ['listed'] } }, new Map());
   router.route({ ...message, streams: { notFor: 'all' } }, new Map());
   router.route({ ...message, streams: { onlyFor: ['listed'], notFor: ['listed'] } }, new Map());

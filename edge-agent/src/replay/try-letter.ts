@@ -26,7 +26,8 @@ export function tryLetter(letter: DeadLetter, router: Router): LetterTrial {
     },
   };
   const streams = refusedBy.length === 0 ? undefined : { onlyFor: refusedBy };
-  router.route({ seq, source, topic, payload, arrivedMs, packetId: 0, streams }, new Map());
+  const arrivedUs = arrivedMs * 1_000;
+  router.route({ seq, source, topic, payload, arrivedMs, arrivedUs, packetId: 0, streams }, new Map());
   const [first] = refusals;
   return { letter, readBy, left: first && summarise(first, refusals) };
 }

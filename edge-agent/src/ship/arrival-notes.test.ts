@@ -4,7 +4,8 @@ import type { BlockArrival } from '../log/boots.js';
 import { ArrivalNotes, describeShift, isNoteworthy, ToldClocks } from './arrival-notes.js';
 
 const message = (seq: number, arrivedMs: number) => ({
-  ...{ seq, arrivedMs, source: 'plant', topic: 'ab', payload: Buffer.from('123'), packetId: 0 },
+  ...{ seq, arrivedMs, arrivedUs: arrivedMs * 1_000, source: 'plant', topic: 'ab' },
+  ...{ payload: Buffer.from('123'), packetId: 0 },
 });
 const open: BlockArrival = { boot: 3, state: 'open', shiftMs: 0 };
 const corrected: BlockArrival = { boot: 3, state: 'corrected', shiftMs: 11_520_000 };

@@ -73,12 +73,13 @@ export class LaneReader {
   ): void {
     const window = (this.#window ??= new Window(monotonicMs, this.#nextSeq));
     let seq = firstSeq;
-    for (const { topic, payload, arrivedMs, packetId } of readBlock(bytes, arrival?.shiftMs)) {
+    for (const { topic, payload, arrivedMs, arrivedUs, packetId } of readBlock(bytes, arrival?.shiftMs)) {
       if (seq >= this.#nextSeq && seq < endSeq) {
         if (window.lastSeq < window.firstSeq) this.#arrivedMs = arrivedMs;
         // Member by member: a spread costs as much as decoding the message.
         const streams = choices?.get(seq);
-        window.take({ topic, payload, arrivedMs, packetId, seq, source, streams }, router, arrival);
+        const message = { topic, payload, arrivedMs, arrivedUs, packetId, seq, source, streams };
+        window.take(message, router, arrival);
       }
       seq++;
     }

@@ -21,7 +21,7 @@ const router = new Router([
 ]);
 const message = (seq: number, payload: string) => ({
   ...{ seq, source: 'plant', topic: 'plant/press', payload: Buffer.from(payload), arrivedMs: 5 },
-  packetId: 0,
+  ...{ arrivedUs: 5_000, packetId: 0 },
 });
 const policy = { everyMs: 1_000, rowsMax: 100, bytesMax: 1_000_000, logBytesMax: 1_000_000 };
 

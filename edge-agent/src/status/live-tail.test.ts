@@ -13,7 +13,8 @@ function start() {
   const route = (payload: string) =>
     router.route(
       {
-        ...{ seq: ++seq, source: 'plant', topic: 'plant/a', arrivedMs: 1_000, packetId: 0 },
+        ...{ seq: ++seq, source: 'plant', topic: 'plant/a', arrivedMs: 1_000, arrivedUs: 1_000_000 },
+        packetId: 0,
         payload: Buffer.from(payload),
       },
       new Map(),
