@@ -2,7 +2,15 @@
  * Local copies of data files, as the cache keeps them. Data files never change (DESIGN I8), so that a copy is as good as
  * the object.
  */
-import type { DataFile } from './snapshot.js';
+import type { DataFile, RowsExtent } from './snapshot.js';
+
+/** What of files is wanted. More may come. */
+export interface Wanted {
+  /** Names in lower case; undefined: all. */
+  readonly columns: ReadonlySet<string> | undefined;
+  /** False only where it is certain that none of these rows matters. */
+  readonly mayHold: (rows: RowsExtent) => boolean;
+}
 
 /** Local files that stay where they are until `release` is called. */
 export interface AcquiredFiles {

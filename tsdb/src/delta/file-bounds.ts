@@ -10,7 +10,7 @@
  * The columns are those that the table had when the file was read from the log; of a column added later nothing is known.
  */
 import type { TableColumns } from '@varve/common/contract/columns.js';
-import type { DataFile } from './snapshot.js';
+import type { RowsExtent } from './snapshot.js';
 import { memberOf, type RawStatistics } from './statistics.js';
 
 export const numbersMax = 8;
@@ -64,8 +64,8 @@ export interface PackedBounds extends FileBounds {
   readonly numbers: number[];
 }
 
-/** Undefined when nothing is known of the column in that file; of `time`, `DataFile` itself knows. */
-export function boundsOf({ bounds }: DataFile, column: string): ColumnBounds | undefined {
+/** Undefined when nothing is known of the column in these rows; of `time`, `DataFile` itself knows. */
+export function boundsOf({ bounds }: Pick<RowsExtent, 'bounds'>, column: string): ColumnBounds | undefined {
   if (!bounds) return undefined;
   const { layout, tags, numbers } = bounds;
   const tagAt = layout.tags.indexOf(column) * 3;

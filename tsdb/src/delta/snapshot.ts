@@ -7,21 +7,25 @@ import type { TableColumns } from '@varve/common/contract/columns.js';
 import type { TableName } from '@varve/common/contract/object-keys.js';
 import type { FileBounds } from './file-bounds.js';
 
-/** A live data file. Rows in it are sorted by tags, then time, and no two share (tags, time). */
-export interface DataFile {
-  /** `add.path`: relative to the table's root, the file's identity in the log. */
-  readonly path: string;
-  /** The object's key in the store. */
-  readonly key: string;
+/** What is known of rows that lie together: a file's, or those of a part of it. */
+export interface RowsExtent {
   /** UTC date of every row in it, `YYYY-MM-DD`. */
   readonly day: string;
-  readonly bytes: number;
-  readonly rowCount: number;
   /** First and last `time` in it, microseconds since 1970 UTC, both inclusive; never narrower than the truth. */
   readonly minTimeUs: number;
   readonly maxTimeUs: number;
   /** Read with `boundsOf`. Absent: nothing is known of its columns. */
   readonly bounds?: FileBounds | undefined;
+}
+
+/** A live data file. Rows in it are sorted by tags, then time, and no two share (tags, time). */
+export interface DataFile extends RowsExtent {
+  /** `add.path`: relative to the table's root, the file's identity in the log. */
+  readonly path: string;
+  /** The object's key in the store. */
+  readonly key: string;
+  readonly bytes: number;
+  readonly rowCount: number;
   /** How far compaction has brought it, 0 for what ingest wrote; of other writers' files too (`add.tags`). */
   readonly level: number;
   /** When it was added, by its writer's wall clock. */
