@@ -19,9 +19,7 @@ import type { SourceConfig } from '../config.js';
 
 export type ProtocolVersion = 4 | 5;
 
-// Not by `import`: Node reads through all of mqtt.js for the names of its exports then, which takes 6 MB and keeps them.
-const mqtt = createRequire(import.meta.url)('mqtt') as typeof import('mqtt');
-forgetNumbers();
+const mqtt = loadMqtt();
 
 /** How a connection came to nothing, where that says whether the broker speaks the protocol version. */
 export type RefusalKind = 'version' | 'dropped' | 'other';
@@ -97,6 +95,8 @@ export class MqttConnection {
       reconnectPeriod: 0,
       // Its own asks for every packet, several times, whether anybody listens: a tenth of the agent's work.
       log: () => undefined,
+      // Of every number to 65,535 as a buffer, to have it ready: 14 MB, and we send few packets.
+      writeCache: false,
       resubscribe: false,
       ...(source.username === undefined ? {} : { username: source.username }),
       ...(source.password === undefined ? {} : { password: source.password }),
@@ -190,11 +190,18 @@ export class MqttConnection {
   }
 }
 
-/** At its first packet mqtt.js makes a buffer of every number to 65,535, to have it ready: 14 MB, and we send few packets. */
-function forgetNumbers(): void {
+/**
+ * Not by `import`: Node reads through all of mqtt.js for the names of its exports then, which takes 6 MB and keeps them. And
+ * with a `debug` that is off for good: mqtt-packet calls it several times for every packet, and the arguments alone are a
+ * tenth of all that the agent allocates.
+ */
+function loadMqtt(): typeof import('mqtt') {
   const requireOfMqtt = createRequire(import.meta.resolve('mqtt'));
-  const packets = requireOfMqtt('mqtt-packet') as { writeToStream: { cacheNumbers: boolean } };
-  packets.writeToStream.cacheNumbers = false;
+  const debug = requireOfMqtt.resolve('debug');
+  requireOfMqtt(debug);
+  const loaded = requireOfMqtt.cache[debug];
+  if (loaded) loaded.exports = () => () => undefined;
+  return requireOfMqtt('mqtt') as typeof import('mqtt');
 }
 
 /** Packets of four bytes: success without properties is the same in MQTT 5 (§3.4.2.1) as in 3.1.1 (§3.4). */
