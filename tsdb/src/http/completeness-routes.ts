@@ -12,7 +12,7 @@ import { mergedTags } from '../query/merge-partials.js';
 import type { QueryEngine } from '../query/query-engine.js';
 import { completeUntilMs, type AgentCompleteness } from '../sensors/complete-until.js';
 import { gapsSql, lossesSql } from '../sensors/gap-sql.js';
-import { judgeGap, type AgentLoss } from '../sensors/judge-gap.js';
+import { judgeGap, openGapEndMs, type AgentLoss } from '../sensors/judge-gap.js';
 import { checkParams } from './check-params.js';
 import { collectRows, type JsonCell } from './collect-rows.js';
 import type { Completeness } from './completeness.js';
@@ -86,7 +86,9 @@ async function findGaps(
   const window = readWindow(given, nowMs);
   const client = new AbortController();
   reply.raw.once('close', () => client.abort());
-  const question = { ...name, tags, fields: [], tagValues, nowMs, ...window };
+  const agents = await completeness.of(snapshot);
+  const untilMs = completeUntilMs(agents);
+  const question = { ...name, tags, fields: [], tagValues, ...window, nowMs: openGapEndMs(untilMs, nowMs) };
   const found = await collectRows(
     engine,
     { ...gapsSql(question, given.min), rowsMax: given.max_rows },
@@ -100,10 +102,9 @@ async function findGaps(
         client.signal,
       )
     : { rows: [] };
-  const agents = await completeness.of(snapshot);
   const known = lost.rows.map(toLoss);
   return {
-    complete_until: timeText(completeUntilMs(agents)),
+    complete_until: timeText(untilMs),
     gaps: found.rows.map((cells) => showGap(cells, tags, agents, known, nowMs)),
     truncated: found.isTruncated,
   };

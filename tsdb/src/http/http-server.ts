@@ -44,6 +44,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     const failure = new Failure(
       'route_not_found',
       `there is no ${request.method} ${request.url.split('?')[0] ?? ''}`,
+      { hint: 'GET / lists what there is' },
     );
     return sendProblem(reply, failure, log, failure);
   });

@@ -7,7 +7,7 @@ import { instant, sourceSql, type RangePlan, type RangeQuestion } from './plan-r
 import { SqlParams } from './sql-params.js';
 
 /**
- * Longest first: tags, from (the last row before it), to (the first row behind it, or the end of the window). The time before a
+ * Longest first: tags, from (the last row before it), to (the first row behind it, or `nowMs` or the end of the window). The time before a
  * series' first row in the window is no gap of it.
  */
 export function gapsSql(question: RangeQuestion, minMs: number): RangePlan {

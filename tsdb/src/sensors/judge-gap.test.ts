@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toAgentReport } from './agent-report.js';
 import { agentCompleteness, completeUntilMs, type IngestState } from './complete-until.js';
-import { judgeGap, type AgentLoss, type GapCause } from './judge-gap.js';
+import { judgeGap, openGapEndMs, type AgentLoss, type GapCause } from './judge-gap.js';
 
 /** Minutes; it is 600. */
 const at = (minutes: number) => minutes * 60_000;
@@ -83,4 +83,11 @@ test('a table is complete as far as the last of its agents', () => {
   assert.equal(completeUntilMs(agents(well, nowMs, calm, ['hall', 'yard'])), undefined);
   assert.equal(completeUntilMs(agents(well, nowMs, { ...calm, waiting: 5_000 })), undefined);
   assert.equal(completeUntilMs([]), undefined);
+});
+
+test('a hole that is open ends where the table is complete, and now where that is long ago or not known', () => {
+  assert.equal(openGapEndMs(at(599), nowMs), at(599));
+  assert.equal(openGapEndMs(at(400), nowMs), nowMs);
+  assert.equal(openGapEndMs(undefined, nowMs), nowMs);
+  assert.equal(openGapEndMs(at(601), nowMs), nowMs, 'the clock of the agent goes ahead');
 });

@@ -33,6 +33,16 @@ export interface GapVerdict {
 /** Agents report every minute or so (`edge-agent/src/status/status-publisher.ts`). */
 export const heardWithinMs = 5 * 60_000;
 
+/**
+ * Where a hole ends that is still open. As far as the table is complete: what is newer may be on its way. Now, where it has not
+ * been complete for long, or nobody knows: that is a hole.
+ */
+export function openGapEndMs(completeUntilMs: number | undefined, nowMs: number): number {
+  return completeUntilMs !== undefined && nowMs - completeUntilMs <= heardWithinMs
+    ? Math.min(completeUntilMs, nowMs)
+    : nowMs;
+}
+
 export function judgeGap(
   gap: Gap,
   agents: readonly AgentCompleteness[],
@@ -67,7 +77,7 @@ const onItsWay: Judge = ({ fromMs, toMs }, { agent, report, missing, untilMs }, 
     return network(`has not been heard of since ${timeText(report.heardMs)}`);
   if (untilMs === undefined)
     return network('does not say how far it has shipped, or much is waiting in the inbox');
-  // The newest moments are always on their way; an agent that is heard of is not blamed for them.
+  // A gap of little time is over by then, or another agent's (`openGapEndMs`).
   return untilMs < toMs && nowMs - untilMs > heardWithinMs
     ? network(`is complete until ${timeText(untilMs)} only`)
     : undefined;
