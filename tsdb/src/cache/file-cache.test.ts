@@ -293,12 +293,12 @@ test('brings a file again that somebody has deleted', async () => {
   const file = await putFile('a');
   await use(cache, file);
   await deleteFolder(cache);
-  const unseen = await cache.acquireUnseen([file]);
+  const unseen = await cache.acquireUnseen([file], undefined);
   assert.equal(await exists(unseen.paths.get(file.path) ?? ''), false);
   await cache.forgetMissing();
   unseen.release();
   assert.equal(cache.status.bytes, 0);
-  (await cache.acquireUnseen([file])).release();
+  (await cache.acquireUnseen([file], undefined)).release();
   await deleteFolder(cache);
   const held = await cache.acquire([file]);
   assert.ok(await exists(held.paths.get(file.path) ?? ''));

@@ -2,7 +2,7 @@
  * Local copies of data files, below `<data_dir>/cache`, under the same names as in the store (`copies.ts` has their rules).
  *
  * A copy that is not there is downloaded, and its size compared with what the table says. `Store.download` makes files
- * appear whole.
+ * appear whole. Of large files of which little is wanted only that is fetched (`slices/file-slices.ts`).
  *
  * The folder may be deleted at any time (DESIGN I12): `forgetMissing` is for whoever then misses a file. Where the store's
  * files lie on this machine, they are used as they are and nothing is copied.
@@ -13,11 +13,12 @@ import type { Logger } from '@varve/common/log.js';
 import { Counter, Gauge, type Registry } from '@varve/common/metrics.js';
 import { requireStoreKey } from '@varve/common/store/store-key.js';
 import type { Store } from '@varve/common/store/store.js';
-import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
+import type { AcquiredFiles, DataFiles, ReadEstimate, Wanted } from '../delta/data-files.js';
 import type { DataFile } from '../delta/snapshot.js';
 import { Gate } from '../gate.js';
 import { Copies, type Copy } from './copies.js';
 import { LocalFiles, wrongSize } from './local-files.js';
+import { FileSlices, type SliceOptions } from './slices/file-slices.js';
 
 export interface FileCacheOptions {
   readonly store: Store;
@@ -25,6 +26,7 @@ export interface FileCacheOptions {
   readonly bytesMax: number;
   readonly log: Logger;
   readonly registry: Registry;
+  readonly slices?: SliceOptions;
 }
 
 /** More do not fill a link faster, and each holds a socket and a file. */
@@ -35,15 +37,24 @@ export class FileCache implements DataFiles {
   readonly #copies: Copies;
   readonly #localFiles: LocalFiles;
   readonly #downloads = new Gate(downloadsMax);
+  readonly #slices: FileSlices;
 
-  private constructor(store: Store, copies: Copies) {
+  private constructor(store: Store, copies: Copies, slices: SliceOptions | undefined) {
     this.#store = store;
     this.#copies = copies;
     this.#localFiles = new LocalFiles(store);
+    this.#slices = new FileSlices(store, copies, this.#downloads, slices);
   }
 
   /** Takes up the copies that an earlier run left, and removes its unfinished ones. */
-  static async open({ store, folder, bytesMax, log, registry }: FileCacheOptions): Promise<FileCache> {
+  static async open({
+    store,
+    folder,
+    bytesMax,
+    log,
+    registry,
+    slices,
+  }: FileCacheOptions): Promise<FileCache> {
     const damaged = new Counter({
       name: 'varve_tsdb_cache_damaged_total',
       help: 'Local copies that were not what they should be, and were fetched again',
@@ -58,7 +69,7 @@ export class FileCache implements DataFiles {
         this.set(copies.status.bytes);
       },
     });
-    return new FileCache(store, copies);
+    return new FileCache(store, copies, slices);
   }
 
   get status(): { files: number; bytes: number; bytesMax: number } {
@@ -67,24 +78,36 @@ export class FileCache implements DataFiles {
 
   async acquire(files: readonly DataFile[]): Promise<AcquiredFiles> {
     if (!this.#localFiles.holds(files)) await this.#copies.forgetMissing(files.map(({ key }) => key));
-    return await this.acquireUnseen(files);
+    return await this.acquireUnseen(files, undefined);
   }
 
-  async acquireUnseen(files: readonly DataFile[]): Promise<AcquiredFiles> {
+  async acquireUnseen(files: readonly DataFile[], wanted: Wanted | undefined): Promise<AcquiredFiles> {
     if (this.#localFiles.holds(files)) return await this.#localFiles.acquire(files);
-    const copies = files.map((file) => this.#lease(file));
-    const release = () => this.#copies.release(copies);
+    const large = wanted ? files.filter((file) => this.#slices.mayCut(file)) : [];
+    const isLarge = new Set(large);
+    // Small ones are on their way while the others' footers are looked at.
+    const held = files.flatMap((file) => (isLarge.has(file) ? [] : [[file, this.#lease(file)] as const]));
+    const release = () => this.#copies.release(held.map(([, copy]) => copy));
     try {
-      await Promise.all(copies.map(({ arrival }) => arrival));
+      if (wanted && large.length > 0) held.push(...(await this.#leaseParts(large, wanted)));
+      await Promise.all(held.map(([, { arrival }]) => arrival));
     } catch (error) {
       release();
       throw error;
     }
-    return { paths: new Map(files.map(({ path, key }) => [path, this.#copies.pathOf(key)])), release };
+    const paths = new Map(held.map(([{ path }, { key }]) => [path, this.#copies.pathOf(key)]));
+    return { paths, bytes: held.reduce((sum, [, { bytes }]) => sum + bytes, 0), release };
   }
 
-  absent(files: readonly DataFile[]): readonly DataFile[] {
-    return this.#localFiles.holds(files) ? [] : files.filter(({ key }) => !this.#copies.has(key));
+  async estimate(files: readonly DataFile[], wanted: Wanted | undefined): Promise<ReadEstimate> {
+    const estimates = await Promise.all(files.map((file) => this.#slices.estimate(file, wanted)));
+    const sum = (count: (estimate: ReadEstimate) => number) =>
+      estimates.reduce((total, estimate) => total + count(estimate), 0);
+    return {
+      bytes: sum(({ bytes }) => bytes),
+      storeRequests: sum(({ storeRequests }) => storeRequests),
+      storeBytes: sum(({ storeBytes }) => storeBytes),
+    };
   }
 
   async forgetMissing(): Promise<void> {
@@ -98,12 +121,22 @@ export class FileCache implements DataFiles {
   }
 
   doubt(key: string): void {
-    this.#copies.doubt((name) => name === key);
+    this.#copies.doubt((name) => name === key || name.startsWith(`${key}.`));
   }
 
   /** Waits for what is being written of it. Safe to call twice. */
   async close(): Promise<void> {
     await this.#copies.close();
+  }
+
+  /** Without those of which nothing is wanted. */
+  async #leaseParts(files: readonly DataFile[], wanted: Wanted): Promise<(readonly [DataFile, Copy])[]> {
+    const parts = await Promise.all(files.map((file) => this.#slices.choose(file, wanted)));
+    return files.flatMap((file, index) => {
+      const part = parts[index] ?? 'whole';
+      if (part === 'nothing') return [];
+      return [[file, part === 'whole' ? this.#lease(file) : this.#slices.lease(file, part)] as const];
+    });
   }
 
   #lease(file: DataFile): Copy {
@@ -115,6 +148,7 @@ export class FileCache implements DataFiles {
   async #download(file: DataFile, path: string, isWanted: () => boolean): Promise<number> {
     if (!isWanted()) throw new Failure('stopping', `nobody needs ${file.key} any more`);
     const bytes = await this.#store.download(requireStoreKey(file.key), path);
+    this.#slices.forgetFetched(file);
     if (bytes === file.bytes) return bytes;
     await rm(path, { force: true });
     throw wrongSize(file, bytes);

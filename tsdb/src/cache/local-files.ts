@@ -32,7 +32,7 @@ export class LocalFiles {
     const unknown = files.filter(({ key }) => !this.#known.has(key));
     await Promise.all(unknown.map((file) => this.#looks.run(() => this.#look(file))));
     const paths = new Map(files.map(({ path, key }) => [path, this.#store.localPath(key) ?? '']));
-    return { paths, release: () => undefined };
+    return { paths, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), release: () => undefined };
   }
 
   async #look(file: DataFile): Promise<void> {

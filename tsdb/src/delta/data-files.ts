@@ -14,9 +14,18 @@ export interface Wanted {
 
 /** Local files that stay where they are until `release` is called. */
 export interface AcquiredFiles {
-  /** Local path by `DataFile.path`. Read only. */
+  /** Local path by `DataFile.path`, of the file or of a part of it. Read only. Without those of which nothing is wanted. */
   readonly paths: ReadonlyMap<string, string>;
+  /** Of these local files. */
+  readonly bytes: number;
   release(): void;
+}
+
+export interface ReadEstimate {
+  /** Of what the files hold that is wanted. */
+  readonly bytes: number;
+  readonly storeRequests: number;
+  readonly storeBytes: number;
 }
 
 export interface DataFiles {
@@ -26,11 +35,14 @@ export interface DataFiles {
    */
   acquire(files: readonly DataFile[]): Promise<AcquiredFiles>;
 
-  /** The same without a look whether copies are still there: whoever misses one calls `forgetMissing` and acquires them again. */
-  acquireUnseen(files: readonly DataFile[]): Promise<AcquiredFiles>;
+  /**
+   * The same without a look whether copies are still there: whoever misses one calls `forgetMissing` and acquires them again.
+   * @param wanted undefined: all
+   */
+  acquireUnseen(files: readonly DataFile[], wanted: Wanted | undefined): Promise<AcquiredFiles>;
 
-  /** Those that `acquire` would have to bring here first. */
-  absent(files: readonly DataFile[]): readonly DataFile[];
+  /** What `acquireUnseen` would read, and bring here first. May look at footers; never throws. */
+  estimate(files: readonly DataFile[], wanted: Wanted | undefined): Promise<ReadEstimate>;
 
   /** Forgets copies that somebody has deleted. */
   forgetMissing(): Promise<void>;

@@ -96,7 +96,7 @@ export async function answerQuery(
     .header('cache-control', 'no-cache');
   const complete = completeUntil?.(plan.tables.map(({ snapshot }) => snapshot));
   if (complete !== undefined) void reply.header('x-complete-until', complete);
-  if (asked.instead === 'dry_run') return reply.send(engine.estimate(plan));
+  if (asked.instead === 'dry_run') return reply.send(await engine.estimate(plan));
   if (asked.instead) return reply.send(await engine.explain(plan, asked.instead, client.signal));
   if (tag !== undefined) void reply.header('etag', tag);
   if (tag !== undefined && isKnown(request.headers['if-none-match'], tag)) return reply.code(304).send();

@@ -16,7 +16,7 @@ import { Registry } from '@varve/common/metrics.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';
 import type { Store } from '@varve/common/store/store.js';
 import { DeltaCatalog } from '../delta/catalog.js';
-import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
+import type { AcquiredFiles, DataFiles, ReadEstimate } from '../delta/data-files.js';
 import { DuckDb, type Row } from '../delta/duckdb.js';
 import { rowsOfFiles } from '../delta/file-rows.js';
 import type { TableState } from '../delta/replay.js';
@@ -277,8 +277,9 @@ export class DownloadedFiles implements DataFiles {
     this.#dir = dir;
   }
 
-  absent(files: readonly DataFile[]): readonly DataFile[] {
-    return files;
+  estimate(files: readonly DataFile[]): Promise<ReadEstimate> {
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    return Promise.resolve({ bytes, storeRequests: files.length, storeBytes: bytes });
   }
 
   async acquire(files: readonly DataFile[]): Promise<AcquiredFiles> {
@@ -289,7 +290,8 @@ export class DownloadedFiles implements DataFiles {
       await this.#store.download(file.key, path);
       paths.set(file.path, path);
     }
-    return { paths, release: () => undefined };
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    return { paths, bytes, release: () => undefined };
   }
 
   async acquireUnseen(files: readonly DataFile[]): Promise<AcquiredFiles> {

@@ -9,7 +9,7 @@
  * Rows that are not the newest of their series pass too: `latest` chooses among what it gets. `others` keep a few series that
  * have been silent for long from making it read everything since.
  */
-import type { DataFile, Snapshot } from '../delta/snapshot.js';
+import type { RowsExtent, Snapshot } from '../delta/snapshot.js';
 import { quoteName, quoteText } from '../delta/sql-text.js';
 import { formatTableName } from '../delta/table-metadata.js';
 import type { LatestRows } from '../latest/series.js';
@@ -34,7 +34,7 @@ export function newestTimes(rows: LatestRows): NewestTimes {
   return { timesUs, others, sinceUs: timesUs[others.length] ?? Number.NEGATIVE_INFINITY };
 }
 
-export function mayHoldNewest({ minTimeUs, maxTimeUs }: DataFile, { timesUs }: NewestTimes): boolean {
+export function mayHoldNewest({ minTimeUs, maxTimeUs }: RowsExtent, { timesUs }: NewestTimes): boolean {
   let [low, high] = [0, timesUs.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -1,10 +1,10 @@
 /**
- * Which files of a table can hold rows that a query asks for, by what the log says of them. Pure, and conservative: a file
- * is passed over only where it is certain.
+ * Which files of a table, and which parts of them, can hold rows that a query asks for, by what the log and their footers say of
+ * them. Pure, and conservative: rows are passed over only where it is certain.
  */
 import { dayColumnName, timeColumnName } from '@varve/common/contract/columns.js';
 import { boundsOf, compareTexts } from '../delta/file-bounds.js';
-import type { DataFile } from '../delta/snapshot.js';
+import type { RowsExtent } from '../delta/snapshot.js';
 import { outcomesOf, type Comparison, type Condition, type Operator, type Outcomes } from './condition.js';
 import {
   constantList,
@@ -15,7 +15,7 @@ import {
   type ConstantValue,
 } from './constant-value.js';
 
-export interface FilePlan {
+export interface RowsPlan {
   readonly tags: ReadonlySet<string>;
   readonly context: ConstantContext;
 }
@@ -23,17 +23,15 @@ export interface FilePlan {
 type Order<Value> = (left: Value, right: Value) => number;
 type Range<Value> = readonly [min: Value, max: Value];
 
-/** @param conditions of every place where the table is named: a file is needed if one of them may hold */
-export function planFiles(
+/** Whether such rows may matter; undefined where all do. @param conditions of every place where the table is named: one that may hold is enough */
+export function planRows(
   conditions: readonly Condition[],
-  files: Iterable<DataFile>,
-  plan: FilePlan,
-): DataFile[] {
-  if (conditions.some(({ kind }) => kind === 'any')) return [...files];
+  plan: RowsPlan,
+): ((rows: RowsExtent) => boolean) | undefined {
+  if (conditions.some(({ kind }) => kind === 'any')) return undefined;
   const values = new ComparedValues(plan);
-  const mayHold = (file: DataFile) =>
-    conditions.some((condition) => outcomesOf(condition, (part) => values.compare(part, file)).canBeTrue);
-  return [...files].filter(mayHold);
+  return (rows) =>
+    conditions.some((condition) => outcomesOf(condition, (part) => values.compare(part, rows)).canBeTrue);
 }
 
 const unknown: Outcomes = { canBeTrue: true, canBeFalse: true };
@@ -42,26 +40,26 @@ type Ranges =
   | { readonly kind: 'us'; readonly ranges: readonly Range<number>[] }
   | { readonly kind: 'text'; readonly ranges: readonly Range<string>[] };
 
-/** What each comparison compares with, found once for all files. */
+/** What each comparison compares with, found once for all rows. */
 class ComparedValues {
-  readonly #plan: FilePlan;
+  readonly #plan: RowsPlan;
   readonly #found = new Map<Comparison<string>, Ranges | undefined>();
 
-  constructor(plan: FilePlan) {
+  constructor(plan: RowsPlan) {
     this.#plan = plan;
   }
 
-  compare(comparison: Comparison<string>, file: DataFile): Outcomes {
+  compare(comparison: Comparison<string>, rows: RowsExtent): Outcomes {
     const known = this.#ranges(comparison);
     if (known === undefined) return unknown;
     const { column, operator, rounding } = comparison;
     if (known.kind === 'text') {
-      const { min, max } = boundsOf(file, column) ?? {};
+      const { min, max } = boundsOf(rows, column) ?? {};
       return typeof min === 'string' && typeof max === 'string'
         ? outcomes([min, max], operator, known.ranges, compareTexts)
         : unknown;
     }
-    return outcomes(timeRange(file, column, rounding?.widthUs ?? 0), operator, known.ranges, compareNumber);
+    return outcomes(timeRange(rows, column, rounding?.widthUs ?? 0), operator, known.ranges, compareNumber);
   }
 
   #ranges(comparison: Comparison<string>): Ranges | undefined {
@@ -70,7 +68,7 @@ class ComparedValues {
   }
 }
 
-function findRanges({ column, rounding, values }: Comparison<string>, plan: FilePlan): Ranges | undefined {
+function findRanges({ column, rounding, values }: Comparison<string>, plan: RowsPlan): Ranges | undefined {
   const constants = values.flatMap((value) => {
     const list = constantList(value, plan.context);
     return list ?? [constantValue(value, plan.context)];
@@ -108,9 +106,13 @@ function dateOrInstant(value: ConstantValue): ConstantValue | undefined {
   return value.kind === 'instant' ? value : toDate(value);
 }
 
-function timeRange(file: DataFile, column: string, widthUs: number): Range<number> {
-  if (column === timeColumnName) return [file.minTimeUs - Math.max(0, widthUs - 1), file.maxTimeUs];
-  const startUs = Date.parse(`${file.day}T00:00:00Z`) * 1_000;
+function timeRange(
+  { day, minTimeUs, maxTimeUs }: RowsExtent,
+  column: string,
+  widthUs: number,
+): Range<number> {
+  if (column === timeColumnName) return [minTimeUs - Math.max(0, widthUs - 1), maxTimeUs];
+  const startUs = Date.parse(`${day}T00:00:00Z`) * 1_000;
   return [startUs, startUs];
 }
 

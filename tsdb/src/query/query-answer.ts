@@ -24,7 +24,7 @@ export interface AnswerStats {
   readonly elapsedMs: number;
   /** Data files that may hold an answer. */
   readonly files: readonly DataFile[];
-  /** Of them. */
+  /** Read of them. */
   readonly bytes: number;
   readonly tables: readonly Snapshot[];
 }

@@ -28,11 +28,11 @@ import { ExportedFile, type ExportFolder } from './exported-file.js';
 import { QueryAnswer } from './query-answer.js';
 import type { QueryDatabase } from './query-database.js';
 import { newestTimes, type KnownNewest, type NewestTimes } from './newest-rows.js';
-import { insideMax, laneOf, QueryLanes, waitingMax } from './query-lanes.js';
+import { insideMax, laneOf, QueryLanes, waitingMax, type Lane } from './query-lanes.js';
 import { QueryList } from './query-list.js';
 import { answerTag, planTables, type QueryPlan, type QueryRequest } from './query-plan.js';
 import { QueryRun } from './query-run.js';
-import { openQuerySignal, stopped } from './query-signal.js';
+import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
 import { isMissingFile } from './sql-errors.js';
 import { Statements, type Statement } from './statements.js';
 import type { TableViews } from './table-views.js';
@@ -213,29 +213,32 @@ export class QueryEngine {
     });
   }
 
-  /** What `run` would read, and about how long it would take. */
-  estimate(plan: QueryPlan): object {
+  /** What `run` would read, and about how long it would take. May look at footers of files. */
+  async estimate(plan: QueryPlan): Promise<object> {
     const { dataFiles } = this.#options;
-    const absent = plan.tables.flatMap(({ files }) => dataFiles.absent(files));
+    const reads = await Promise.all(
+      plan.tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)),
+    );
+    const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
     return {
       query_id: plan.queryId,
       dry_run: true,
-      lane: laneOf(plan),
+      lane: laneOf(plan.request, bytes),
       files: plan.fileCount,
-      bytes: plan.bytes,
-      store_requests: absent.length,
-      store_bytes: absent.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytes,
+      store_requests: reads.reduce((sum, { storeRequests }) => sum + storeRequests, 0),
+      store_bytes: reads.reduce((sum, { storeBytes }) => sum + storeBytes, 0),
       rows: plan.tables.reduce(
         (sum, { files }) => sum + files.reduce((rows, { rowCount }) => rows + rowCount, 0),
         0,
       ),
-      estimated_ms: Math.round(3 + plan.fileCount * 0.2 + plan.bytes / bytesPerMs),
-      tables: plan.tables.map(({ snapshot, files }) => ({
+      estimated_ms: Math.round(3 + plan.fileCount * 0.2 + bytes / bytesPerMs),
+      tables: plan.tables.map(({ snapshot, files }, index) => ({
         table: tableLabel(snapshot),
         version: snapshot.version,
         files: files.length,
         files_total: snapshot.files.size,
-        bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+        bytes: reads[index]?.bytes ?? 0,
       })),
     };
   }
@@ -275,8 +278,7 @@ export class QueryEngine {
   }
 
   async #attempt<Answer>(plan: QueryPlan, client: AbortSignal, start: Start<Answer>): Promise<Answer> {
-    const lane = laneOf(plan);
-    const entry = this.#list.add(plan, lane);
+    const entry = this.#list.add(plan, laneOf(plan.request, plan.bytes));
     const releases: Release[] = [() => this.#seconds.observe(this.elapsedMs(plan) / 1_000)];
     const release = async (error?: unknown) => {
       await releaseAll(releases);
@@ -291,9 +293,10 @@ export class QueryEngine {
         clock: this.#options.clock,
       });
       releases.push(() => ender.close());
+      const lane = (entry.lane = await untilAborted(this.#laneOf(plan), ender.signal, () => undefined));
       releases.push(await this.#lanes.enter(lane, ender.signal));
       entry.isRunning = true;
-      const run = await this.#openRun(plan, ender.signal, releases);
+      const run = await this.#openRun(plan, lane, ender.signal, releases);
       const countRows = (count: number) => (entry.rowCount = count);
       return await start({ run, signal: ender.signal, countRows, release });
     } catch (error) {
@@ -302,7 +305,18 @@ export class QueryEngine {
     }
   }
 
-  async #openRun(plan: QueryPlan, signal: AbortSignal, releases: Release[]): Promise<QueryRun> {
+  /** By what is read of large files, where that can make a difference. */
+  async #laneOf({ tables, request, bytes }: QueryPlan): Promise<Lane> {
+    if (laneOf(request, bytes) === 'quick' || laneOf(request, 0) === 'slow') return laneOf(request, bytes);
+    const { dataFiles } = this.#options;
+    const reads = await Promise.all(tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
+    return laneOf(
+      request,
+      reads.reduce((sum, read) => sum + read.bytes, 0),
+    );
+  }
+
+  async #openRun(plan: QueryPlan, lane: Lane, signal: AbortSignal, releases: Release[]): Promise<QueryRun> {
     const database = await this.#database;
     const slot = database.takeSlot(plan.request.database, plan.statement.sql);
     releases.push(() => database.giveBack(slot));
@@ -311,7 +325,7 @@ export class QueryEngine {
       plan,
       slot,
       signal,
-      databaseCalls: this.#lanes.calls(laneOf(plan)),
+      databaseCalls: this.#lanes.calls(lane),
       onFatal: () => this.#replace(database),
     });
     releases.push(() => run.end());

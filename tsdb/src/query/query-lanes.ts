@@ -11,7 +11,7 @@
 import { Failure } from '@varve/common/errors.js';
 import type { Clock } from '@varve/common/clock.js';
 import { Gate } from '../gate.js';
-import type { QueryPlan } from './query-plan.js';
+import type { QueryRequest } from './query-plan.js';
 
 export type Lane = 'quick' | 'slow';
 
@@ -72,8 +72,9 @@ export class QueryLanes {
   }
 }
 
-export function laneOf({ bytes, request }: QueryPlan): Lane {
-  return bytes > quickBytesMax || request.rowsMax === Number.POSITIVE_INFINITY ? 'slow' : 'quick';
+/** @param bytes that it reads */
+export function laneOf({ rowsMax }: QueryRequest, bytes: number): Lane {
+  return bytes > quickBytesMax || rowsMax === Number.POSITIVE_INFINITY ? 'slow' : 'quick';
 }
 
 /** One for all: a stack for each takes longer than the rest. */

@@ -24,7 +24,7 @@ const sqlCharactersMax = 2_000;
 
 interface Entry {
   readonly plan: QueryPlan;
-  readonly lane: string;
+  lane: string;
   readonly stop: AbortController;
   isRunning: boolean;
   rowCount: number;

@@ -4,11 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import type { DataFile, Snapshot } from '../delta/snapshot.js';
+import type { Wanted } from '../delta/data-files.js';
+import type { DataFile, RowsExtent, Snapshot } from '../delta/snapshot.js';
 import type { ParamValue, Params } from './bind-params.js';
 import { tableLabel } from './find-table.js';
 import { mayHoldNewest, type NewestTimes } from './newest-rows.js';
-import { planFiles } from './plan-files.js';
+import { planRows } from './plan-files.js';
 import { prunableTags, type Statement } from './statements.js';
 
 export interface QueryRequest {
@@ -33,6 +34,8 @@ export interface PlannedTable {
   readonly newest: NewestTimes | undefined;
   /** Those that may hold an answer. */
   readonly files: readonly DataFile[];
+  /** Of them; undefined: all. */
+  readonly wanted: Wanted | undefined;
 }
 
 export interface QueryPlan {
@@ -41,6 +44,7 @@ export interface QueryPlan {
   readonly statement: Statement;
   readonly tables: readonly PlannedTable[];
   readonly fileCount: number;
+  /** Of these files, of which large ones may be read in part. */
   readonly bytes: number;
   /** Undefined where the same question may be answered otherwise the next time: `now()`, `random()`. */
   readonly answerTag: string | undefined;
@@ -54,18 +58,15 @@ export function planTables(
   nowMs: number,
   newestOf: (snapshot: Snapshot) => NewestTimes | undefined,
 ): PlannedTable[] {
-  return statement.tables.map(({ snapshot, isNewest, conditions }) => {
+  const context = { params, nowUs: nowMs * 1_000 };
+  return statement.tables.map(({ snapshot, isNewest, conditions, columns }) => {
     const newest = isNewest ? newestOf(snapshot) : undefined;
-    const files = planFiles(conditions, snapshot.files.values(), {
-      tags: prunableTags(snapshot.columns),
-      context: { params, nowUs: nowMs * 1_000 },
-    });
-    return {
-      snapshot,
-      isNewest,
-      newest,
-      files: newest ? files.filter((file) => mayHoldNewest(file, newest)) : files,
-    };
+    const mayMatter = planRows(conditions, { tags: prunableTags(snapshot.columns), context });
+    const mayHold = (rows: RowsExtent) =>
+      (!mayMatter || mayMatter(rows)) && (!newest || mayHoldNewest(rows, newest));
+    const files = [...snapshot.files.values()].filter(mayHold);
+    const wantsAll = !columns && !mayMatter && !newest;
+    return { snapshot, isNewest, newest, files, wanted: wantsAll ? undefined : { columns, mayHold } };
   });
 }
 

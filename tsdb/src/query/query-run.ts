@@ -36,8 +36,8 @@ export interface QueryRunOptions {
 
 export class QueryRun {
   readonly #options: QueryRunOptions;
-  readonly #leases: AcquiredFiles[] = [];
-  readonly #files: DataFile[] = [];
+  /** Of each table. */
+  readonly #leases: { readonly files: readonly DataFile[]; readonly acquired: AcquiredFiles }[] = [];
   /** Rows that have not been taken, which keep files open. */
   #open: DuckDBResult | undefined;
   #toDestroy: DuckDBPreparedStatement | undefined;
@@ -49,8 +49,12 @@ export class QueryRun {
   }
 
   get facts(): Pick<AnswerStats, 'files' | 'bytes' | 'tables'> {
-    const { tables, bytes } = this.#options.plan;
-    return { files: this.#files, bytes, tables: tables.map(({ snapshot }) => snapshot) };
+    const { tables } = this.#options.plan;
+    return {
+      files: this.#leases.flatMap(({ files }) => files),
+      bytes: this.#leases.reduce((sum, { acquired }) => sum + acquired.bytes, 0),
+      tables: tables.map(({ snapshot }) => snapshot),
+    };
   }
 
   /** @throws Failure; `end` must be called all the same */
@@ -159,15 +163,15 @@ export class QueryRun {
       log.warn({ reason: messageOf(error) }, 'a query could not be ended');
     } finally {
       this.#toDestroy?.destroySync();
-      for (const lease of this.#leases) lease.release();
+      for (const { acquired } of this.#leases) acquired.release();
     }
   }
 
-  async #showTable({ snapshot, files, isNewest, newest }: PlannedTable): Promise<string> {
+  async #showTable({ snapshot, files, wanted, isNewest, newest }: PlannedTable): Promise<string> {
     const { dataFiles, views, slot, signal } = this.#options;
-    const acquired = await untilAborted(dataFiles.acquireUnseen(files), signal, (late) => late.release());
-    this.#leases.push(acquired);
-    this.#files.push(...files);
+    const acquiring = dataFiles.acquireUnseen(files, wanted);
+    const acquired = await untilAborted(acquiring, signal, (late) => late.release());
+    this.#leases.push({ files: files.filter(({ path }) => acquired.paths.has(path)), acquired });
     const run = (sql: string) => this.call(() => slot.connection.run(sql));
     const paths = [...acquired.paths.values()];
     return isNewest
@@ -201,9 +205,12 @@ export class QueryRun {
     return new Failure(code, message, { cause: error, facts, ...(hint !== undefined && { hint }) });
   }
 
+  /** A path that another one begins with stands behind it. */
   #keyByPath(): ReadonlyMap<string, string> {
-    const localPaths = new Map(this.#leases.flatMap(({ paths }) => [...paths]));
-    return new Map(this.#files.map(({ path, key }) => [localPaths.get(path) ?? '', key]));
+    const keys = this.#leases.flatMap(({ files, acquired }) =>
+      files.map(({ path, key }): [string, string] => [acquired.paths.get(path) ?? '', key]),
+    );
+    return new Map(keys.sort(([left], [right]) => right.length - left.length));
   }
 
   async #interrupt(): Promise<void> {

@@ -2,13 +2,13 @@
  * For tests: a lake in a folder with tables whose files DuckDB wrote, and an engine over it.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
-import type { FieldType } from '@varve/common/contract/columns.js';
+import type { Field, FieldType } from '@varve/common/contract/columns.js';
 import {
   dataFileKey,
   dataFilePath,
@@ -30,10 +30,12 @@ export interface FixtureTable {
   readonly table: string;
   readonly version?: number;
   readonly tags?: readonly string[];
-  readonly fields?: Readonly<Record<string, FieldType>>;
+  readonly fields?: Readonly<Record<string, FieldType | Omit<Field, 'name'>>>;
   readonly aggregate?: AggregateFacts;
   /** One file each: a SELECT whose columns are the file's. */
   readonly files?: readonly string[];
+  /** Of DuckDB's COPY. */
+  readonly copyOptions?: string;
 }
 
 export class QueryFixture implements TableCatalog {
@@ -114,17 +116,21 @@ export class QueryFixture implements TableCatalog {
     files = [],
     version = 0,
     aggregate,
+    copyOptions = 'FORMAT parquet',
     ...names
   }: FixtureTable): Promise<Snapshot> {
     const name = { database: names.database ?? defaultDatabase, table: names.table };
     const dataFiles: DataFile[] = [];
-    for (const sql of files) dataFiles.push(await this.#writeFile(name, sql));
+    for (const sql of files) dataFiles.push(await this.#writeFile(name, sql, copyOptions));
     const snapshot: Snapshot = {
       name,
       version,
       columns: {
         tags: tags.map((tag) => ({ name: tag })),
-        fields: Object.entries(fields).map(([field, type]) => ({ name: field, type })),
+        fields: Object.entries(fields).map(([field, type]) => ({
+          name: field,
+          ...(typeof type === 'string' ? { type } : type),
+        })),
       },
       files: new Map(dataFiles.map((file) => [file.path, file])),
       aggregate,
@@ -135,25 +141,33 @@ export class QueryFixture implements TableCatalog {
     return snapshot;
   }
 
-  async #writeFile(name: { database: string; table: string }, sql: string): Promise<DataFile> {
-    const path = dataFilePath('2026-01-01', randomUUID());
+  async #writeFile(name: TableName, sql: string, copyOptions: string): Promise<DataFile> {
+    const madePath = join(this.folder, 'made.parquet');
+    const extent = await writeParquet(sql, madePath, copyOptions);
+    const { size } = await stat(madePath);
+    const day = dayOf(extent.minTimeUs);
+    const path = dataFilePath(day, randomUUID());
     const key = dataFileKey(name, path);
     const localPath = this.store.localPath(key);
     await mkdir(dirname(localPath), { recursive: true });
-    const extent = await writeParquet(sql, localPath);
-    const { size } = await stat(localPath);
-    return { path, key, day: '2026-01-01', bytes: size, ...extent, level: 0, addedMs: 0 };
+    await rename(madePath, localPath);
+    return { path, key, day, bytes: size, ...extent, level: 0, addedMs: 0 };
   }
+}
+
+/** Of its first row: files of these tests have rows of one day, or nothing is asked of their days. */
+function dayOf(us: number): string {
+  return new Date(Number.isFinite(us) ? us / 1_000 : 0).toISOString().slice(0, 10);
 }
 
 type Extent = Pick<DataFile, 'rowCount' | 'minTimeUs' | 'maxTimeUs'>;
 
-async function writeParquet(sql: string, path: string): Promise<Extent> {
+async function writeParquet(sql: string, path: string, copyOptions: string): Promise<Extent> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'");
-    const { rowsChanged } = await connection.run(`COPY (${sql}) TO '${path}' (FORMAT parquet)`);
+    const { rowsChanged } = await connection.run(`COPY (${sql}) TO '${path}' (${copyOptions})`);
     const reader = await connection.runAndReadAll(
       `SELECT epoch_us(min(time))::DOUBLE, epoch_us(max(time))::DOUBLE FROM '${path}'`,
     );

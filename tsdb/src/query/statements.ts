@@ -9,7 +9,8 @@ import assert from 'node:assert/strict';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Snapshot } from '../delta/snapshot.js';
-import type { Condition } from './condition.js';
+import { anyCondition, type Condition } from './condition.js';
+import { findColumnNames, storedColumns } from './find-columns.js';
 import { findReads } from './find-reads.js';
 import { findLabelled, findTableOf, tableLabel } from './find-table.js';
 import { mergedTags } from './merge-partials.js';
@@ -25,6 +26,8 @@ export interface StatementTable {
   readonly isNewest: boolean;
   /** Of each place where it is named. */
   readonly conditions: readonly Condition[];
+  /** Columns of its files that are read, in lower case; undefined: all. */
+  readonly columns: ReadonlySet<string> | undefined;
 }
 
 export interface Statement {
@@ -42,8 +45,11 @@ interface Known {
   readonly schema: string;
   readonly parameterNames: readonly string[];
   readonly isRepeatable: boolean;
-  readonly conditions: ReadonlyMap<string, readonly Condition[]>;
+  /** By the labels of its tables. */
+  readonly demands: ReadonlyMap<string, Demand>;
 }
+
+type Demand = Pick<StatementTable, 'conditions' | 'columns'>;
 
 const statementsMax = 1_000;
 const textBytesMax = 4e6;
@@ -70,8 +76,8 @@ export class Statements {
     if (known?.schema !== schema)
       known = { schema, ...(await call(() => learn(sql, database, snapshots, connection))) };
     this.#keep(key, known);
-    const { conditions, ...facts } = known;
-    return { ...facts, tables: withSnapshots(conditions, snapshots) };
+    const { demands, ...facts } = known;
+    return { ...facts, tables: withSnapshots(demands, snapshots) };
   }
 
   #keep(key: string, known: Known): void {
@@ -98,8 +104,7 @@ async function learn(
   const find = (label: string) => findLabelled(snapshots, label, database);
   const rewritten = await rewriteSql(root, (text) => parseSelect(connection, text), find);
   const facts = { parameterNames, isRepeatable: isRepeatable(root) };
-  if (rewritten === root)
-    return { sql, ...facts, conditions: conditionsOf(root, tables, snapshots, database) };
+  if (rewritten === root) return { sql, ...facts, demands: demandsOf(root, tables, snapshots, database) };
   const [statement] = serialized.statements ?? [];
   const text = await deserializeSql(connection, {
     error: false,
@@ -108,7 +113,7 @@ async function learn(
   // What is run has passed the guard as well, to which newest rows are tables of their own now.
   const all = [...snapshots, ...snapshots.map(newestOf)];
   const { tables: read } = guardSql(text, await serializeSql(connection, text), all, database);
-  return { sql: text, ...facts, conditions: conditionsOf(rewritten, read, all, database) };
+  return { sql: text, ...facts, demands: demandsOf(rewritten, read, all, database) };
 }
 
 /** Found once per state of the catalog. */
@@ -123,32 +128,34 @@ function schemaOf(snapshots: readonly Snapshot[]): string {
   return schema;
 }
 
-function conditionsOf(
-  root: unknown,
+function demandsOf(
+  root: SqlNode,
   tables: readonly Snapshot[],
   snapshots: readonly Snapshot[],
   database: string,
-): Map<string, readonly Condition[]> {
-  const reads = isNode(root)
-    ? findReads(root, (node: SqlNode) => findTableOf(node, snapshots, database), shownTypes)
-    : [];
+): Map<string, Demand> {
+  const find = (node: SqlNode) => findTableOf(node, snapshots, database);
+  const reads = findReads(root, find, shownTypes);
+  const names = findColumnNames(root, (node) => find(node) !== undefined);
   return new Map(
-    tables.map((table) => [
-      tableLabel(table),
-      reads.filter((read) => read.table === table).map(({ condition }) => condition),
-    ]),
+    tables.map((table) => {
+      const conditions = reads.filter((read) => read.table === table).map(({ condition }) => condition);
+      return [tableLabel(table), { conditions, columns: names && storedColumns(table, names) }];
+    }),
   );
 }
 
-/** A table that the guard lets pass and that no read names is read whole: `planFiles` wants a condition. */
+/** A table that the guard lets pass and that no read names is read whole: `planRows` wants a condition. */
 function withSnapshots(
-  conditions: ReadonlyMap<string, readonly Condition[]>,
+  demands: ReadonlyMap<string, Demand>,
   snapshots: readonly Snapshot[],
 ): StatementTable[] {
   const read = (label: string, snapshot: Snapshot, isNewest: boolean): StatementTable[] => {
-    const found = conditions.get(label);
+    const found = demands.get(label);
     if (found === undefined) return [];
-    return [{ snapshot, isNewest, conditions: found.length > 0 ? found : [{ kind: 'any' }] }];
+    return found.conditions.length > 0
+      ? [{ snapshot, isNewest, ...found }]
+      : [{ snapshot, isNewest, conditions: [anyCondition], columns: undefined }];
   };
   return snapshots.flatMap((snapshot) => [
     ...read(tableLabel(snapshot), snapshot, false),

@@ -10,7 +10,7 @@
 import { timeColumnName } from '@varve/common/contract/columns.js';
 import type { ByteRange } from '@varve/common/store/store.js';
 import type { Wanted } from '../../delta/data-files.js';
-import type { ParquetFooter, RowGroup } from './parquet-footer.js';
+import { chunksOf, type ParquetFooter, type RowGroup } from './parquet-footer.js';
 
 /** Requests run at the same time, so that one more costs less time than this many bytes of a slow link. */
 export const defaultGapBytesMax = 65_536;
@@ -65,20 +65,23 @@ export interface SliceLimits {
 }
 
 export function planSlice(
-  { rowGroups }: ParquetFooter,
+  footer: ParquetFooter,
   choice: SliceChoice,
   { gapBytesMax = defaultGapBytesMax, pieceBytesMax = defaultPieceBytesMax }: SliceLimits = {},
 ): SlicePlan {
   // Behind `PAR1`.
   let pagesEnd = 4;
   const pages: SlicedPages[] = [];
-  for (const group of choice.rowGroups)
+  for (const index of choice.rowGroups) {
+    const group = footer.rowGroups[index];
+    const chunks = group ? chunksOf(footer, group) : [];
     for (const column of choice.columns) {
-      const span = rowGroups[group]?.chunks[column]?.pages;
-      if (!span) throw new RangeError(`there is no column ${column} in row group ${group}`);
+      const span = chunks[column]?.pages;
+      if (!span) throw new RangeError(`there is no column ${column} in row group ${index}`);
       pages.push({ ...span, newStart: pagesEnd });
       pagesEnd += span.end - span.start;
     }
+  }
   const inOrder = pages
     .filter(({ start, end }) => end > start)
     .sort((left, right) => left.start - right.start);

@@ -5,18 +5,18 @@
  * are written anew. Left out is what speaks of the whole file, or of parts that a slice does not have: key-value metadata, page
  * indexes, bloom filters, the order of rows, and the numbers of row groups.
  */
-import type { Span } from './thrift-compact.js';
-import { CompactWriter, readInteger, readList, readStruct, thrift, type Fields } from './thrift-compact.js';
-import {
-  columnChunk,
-  columnMetaData,
-  fileMetaData,
-  rowGroup,
-  schemaElement,
-  type ColumnChunk,
-  type ParquetFooter,
-} from './parquet-footer.js';
+import { columnChunk, columnMetaData, fileMetaData, rowGroup, schemaElement } from './parquet-fields.js';
+import { chunksOf, type ColumnChunk, type ParquetFooter } from './parquet-footer.js';
 import type { SlicePlan } from './plan-slice.js';
+import {
+  CompactWriter,
+  readInteger,
+  readList,
+  readStruct,
+  thrift,
+  type Fields,
+  type Span,
+} from './thrift-compact.js';
 
 /** Of `ColumnMetaData`: type, encodings, path, codec, values, both sizes; statistics, encoding statistics, size statistics. */
 const copiedOfChunk = new Set([1, 2, 3, 4, 5, 6, 7, 12, 13, 16]);
@@ -73,7 +73,8 @@ function writeRowGroups(out: CompactWriter, footer: ParquetFooter, { choice, pag
   let next = 4;
   for (const index of choice.rowGroups) {
     const group = footer.rowGroups[index];
-    const chunks = choice.columns.flatMap((column) => group?.chunks[column] ?? []);
+    const all = group ? chunksOf(footer, group) : [];
+    const chunks = choice.columns.flatMap((column) => all[column] ?? []);
     const compressed = sumOf(chunks.map(({ pages }) => pages.end - pages.start));
     out.beginStruct();
     out.listField(rowGroup.columns, thrift.struct, chunks.length);
