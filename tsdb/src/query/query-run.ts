@@ -41,6 +41,8 @@ export class QueryRun {
   /** Rows that have not been taken, which keep files open. */
   #open: DuckDBResult | undefined;
   #toDestroy: DuckDBPreparedStatement | undefined;
+  /** Before the statement in the text that DuckDB gets. */
+  #prefix = '';
   #isEnding = false;
 
   constructor(options: QueryRunOptions) {
@@ -89,7 +91,8 @@ export class QueryRun {
 
   /** What DuckDB says of it, with the names of objects in place of local files. */
   async explain(prefix: string): Promise<string> {
-    const prepared = await this.#prepare(`${prefix} ${this.#options.plan.statement.sql}`);
+    this.#prefix = `${prefix} `;
+    const prepared = await this.#prepare(this.#prefix + this.#options.plan.statement.sql);
     const reader = await this.call(() => prepared.runAndReadAll());
     let text = reader
       .getRows()
@@ -105,9 +108,10 @@ export class QueryRun {
    */
   async copyTo(path: string, rowsMax: number | undefined, signal: AbortSignal): Promise<number> {
     const { sql } = this.#options.plan.statement;
+    this.#prefix = 'COPY (SELECT * FROM (';
     const limit = rowsMax === undefined || !Number.isFinite(rowsMax) ? '' : ` LIMIT ${rowsMax}`;
     // What passed the guard is one whole SELECT, and one in parentheses is a table.
-    const copy = `COPY (SELECT * FROM (${withoutEnd(sql)}\n)${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
+    const copy = `${this.#prefix}${withoutEnd(sql)}\n)${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
     signal.addEventListener('abort', () => void this.#interrupt(), { once: true });
     const prepared = await this.#prepare(copy);
     return (await this.call(() => prepared.run())).rowsChanged;
@@ -193,7 +197,7 @@ export class QueryRun {
     if (signal.aborted) return signal.reason;
     if (error instanceof Failure) return error;
     if (isFatal(error)) onFatal();
-    const failure = toSqlFailure(error, { sql, keyByPath: this.#keyByPath() });
+    const failure = toSqlFailure(error, { sql, prefix: this.#prefix, keyByPath: this.#keyByPath() });
     if (failure?.code === 'object_corrupt') dataFiles.doubt(String(failure.facts['key']));
     if (failure === undefined || sql === plan.request.sql) return failure ?? error;
     // Places in a text that nobody has seen say nothing.

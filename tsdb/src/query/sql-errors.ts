@@ -25,6 +25,8 @@ interface DuckError {
 
 export interface SqlErrorContext {
   readonly sql: string;
+  /** ASCII, before `sql` in the text that DuckDB got: places are those in `sql`. */
+  readonly prefix?: string;
   /** Key of a data file by the local path that DuckDB reads. */
   readonly keyByPath?: ReadonlyMap<string, string>;
 }
@@ -73,11 +75,14 @@ function parsePlainError(text: string): DuckError | undefined {
     : { type, message, offset: undefined, candidates: [] };
 }
 
-function statementFailure(error: DuckError, { sql }: SqlErrorContext): Failure | undefined {
+function statementFailure(error: DuckError, { sql, prefix = '' }: SqlErrorContext): Failure | undefined {
   if (['INTERNAL', 'FATAL', 'INTERRUPT'].includes(error.type)) return undefined;
   const code = codesByType[error.type] ?? 'sql_invalid';
   const { message, hint } = readable(error, code);
-  const place = error.offset === undefined ? {} : locate(sql, error.offset, error.type);
+  const place =
+    error.offset === undefined || error.offset < prefix.length
+      ? {}
+      : locate(sql, error.offset - prefix.length, error.type);
   const candidates = error.candidates.length > 0 ? { did_you_mean: error.candidates } : {};
   return new Failure(code, message, {
     ...(hint === undefined ? {} : { hint }),
