@@ -8,9 +8,11 @@ import { tableFromIPC } from 'apache-arrow';
 import { systemClock } from '@varve/common/clock.js';
 import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { listen, type FastifyInstance } from './http-server.js';
+import { isFailure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { MemoryStore } from '@varve/common/store/memory-store.js';
 import { QueryFixture, type FixtureTable } from '../query/query.test.fixture.js';
+import { renderAnswer } from '../query/render-answer.js';
 import { createTsdbServer } from './tsdb-server.js';
 
 let fixture: QueryFixture;
@@ -203,6 +205,39 @@ test('a failure after the first rows is the last of JSON lines, and the body bre
     (JSON.parse(text.trim().split('\n').at(-1) ?? '') as { error: { code: string } }).error.code,
     'query_failed',
   );
+});
+
+for (const format of ['json', 'jsonl', 'csv', 'pretty', 'arrow', 'parquet'])
+  test(`what fails among the first rows is a problem document: ${format}`, async () => {
+    for (const failing of [0, 2_500, 5_000]) {
+      const sql = `select cast(case when i = ${failing} then 'x' else '1' end as int) as n from range(6000) r(i)`;
+      const response = await get({ sql, format });
+      const { code, position } = (await response.json()) as { code: string; position: number };
+      assert.deepEqual([response.status, code, position], [400, 'sql_invalid', 8], `in row ${failing}`);
+    }
+  });
+
+for (const format of ['json', 'jsonl', 'csv', 'pretty', 'arrow', 'parquet'])
+  test(`time that is up before the first row is a problem document: ${format}`, async () => {
+    const response = await get({
+      sql: 'select sum(i) from range(100000000000) r(i)',
+      format,
+      timeout: '200ms',
+    });
+    assert.equal(response.status, 504);
+  });
+
+test('no piece of an Arrow stream comes before its first rows', async () => {
+  const client = new AbortController();
+  const answer = await fixture.engine.query({ sql: 'select 1' }, client.signal);
+  client.abort();
+  await assert.rejects(renderAnswer(answer, 'arrow').next(), (error) => isFailure(error, 'query_cancelled'));
+});
+
+test('an empty Arrow stream has its columns', async () => {
+  const response = await get({ sql: 'select 1 as n where false', format: 'arrow' });
+  const table = tableFromIPC(new Uint8Array(await response.arrayBuffer()));
+  assert.deepEqual([table.numRows, table.schema.names], [0, ['n']]);
 });
 
 test('an unchanged answer is not made again', async () => {

@@ -111,49 +111,53 @@ export async function answerQuery(
     .type(mediaTypes[asked.format]);
   for (const [name, value] of Object.entries(body.trailers))
     reply.trailer(name, () => Promise.resolve(value()));
-  if (start.isWhole && encoding === undefined) return reply.send(start.text);
+  if (start.isWhole && encoding === undefined) return reply.send(joined(start.pieces));
   return sendStream(logFailure(withStart(start, body.pieces), plan.queryId, log), encoding, reply);
 }
 
 function sendStream(
-  pieces: AsyncIterable<string | Uint8Array>,
+  pieces: AsyncIterable<Piece>,
   encoding: ReturnType<typeof acceptedEncoding>,
   reply: FastifyReply,
 ): FastifyReply {
-  const stream = Readable.from(pieces, { objectMode: false, highWaterMark: littleCharacters });
+  const stream = Readable.from(pieces, { objectMode: false, highWaterMark: littleLength });
   return encoding === undefined
     ? reply.send(stream)
     : reply.header('content-encoding', encoding).send(compress(stream, encoding));
 }
 
-const littleCharacters = 65_536;
+/** Characters, or bytes. What fails before so much is there is a problem document, whatever the format. */
+const littleLength = 65_536;
+
+type Piece = string | Uint8Array;
 
 interface BodyStart {
-  readonly text: string;
-  /** What came in place of more text. */
-  readonly bytes: Uint8Array | undefined;
+  readonly pieces: readonly Piece[];
   readonly isWhole: boolean;
 }
 
-/** The text of a body up to the first pieces that are more than a little: a stream for it takes longer than many a query. */
-async function takeLittle(pieces: AsyncIterator<string | Uint8Array, unknown>): Promise<BodyStart> {
-  let text = '';
-  while (text.length < littleCharacters) {
-    const next = await pieces.next();
-    if (next.done === true) return { text, bytes: undefined, isWhole: true };
-    if (typeof next.value !== 'string') return { text, bytes: next.value, isWhole: false };
-    text += next.value;
+/** A body up to the first pieces that are more than a little: a stream for it takes longer than many a query. */
+async function takeLittle(body: AsyncIterator<Piece, unknown>): Promise<BodyStart> {
+  const pieces: Piece[] = [];
+  for (let length = 0; length < littleLength;) {
+    const next = await body.next();
+    if (next.done === true) return { pieces, isWhole: true };
+    pieces.push(next.value);
+    length += next.value.length;
   }
-  return { text, bytes: undefined, isWhole: false };
+  return { pieces, isWhole: false };
 }
 
-async function* withStart(
-  { text, bytes }: BodyStart,
-  others: AsyncGenerator<string | Uint8Array>,
-): AsyncGenerator<string | Uint8Array> {
+/** A body is text, or bytes. */
+function joined(pieces: readonly Piece[]): string | Buffer {
+  return pieces.every((piece) => typeof piece === 'string')
+    ? pieces.join('')
+    : Buffer.concat(pieces.map((piece) => Buffer.from(piece)));
+}
+
+async function* withStart({ pieces }: BodyStart, others: AsyncGenerator<Piece>): AsyncGenerator<Piece> {
   try {
-    if (text !== '') yield text;
-    if (bytes !== undefined) yield bytes;
+    yield* pieces;
     yield* others;
   } finally {
     await others.return(undefined);
@@ -161,7 +165,7 @@ async function* withStart(
 }
 
 interface Body {
-  readonly pieces: AsyncGenerator<string | Uint8Array>;
+  readonly pieces: AsyncGenerator<Piece>;
   readonly trailers: Readonly<Record<string, () => string>>;
 }
 
@@ -202,10 +206,10 @@ function isKnown(ifNoneMatch: string | undefined, tag: string): boolean {
 
 /** The status has been sent: the log is the only place left for the reason. */
 async function* logFailure(
-  pieces: AsyncIterable<string | Uint8Array>,
+  pieces: AsyncIterable<Piece>,
   queryId: string,
   log: Logger,
-): AsyncGenerator<string | Uint8Array> {
+): AsyncGenerator<Piece> {
   try {
     yield* pieces;
   } catch (error) {

@@ -45,8 +45,7 @@ export async function* renderArrow(
   const write = (batches: Arrow.RecordBatch[]) => writeStream(arrow, schema, batches);
   const empty = write([]);
   const headBytes = empty.length - endBytes;
-  let sentBytes = headBytes;
-  yield empty.subarray(0, headBytes);
+  let sentBytes = 0;
   for await (const batch of answer.batches()) {
     const children = columns.map(({ build }, column) => build(valuesOf(batch, column)));
     const data = arrow.makeData({
@@ -56,13 +55,15 @@ export async function* renderArrow(
       children,
     });
     const bytes = write([new arrow.RecordBatch(schema, data)]);
-    yield bytes.subarray(headBytes, bytes.length - endBytes);
-    sentBytes += bytes.length;
+    // The head goes with the first rows: nothing must be sent while they may still fail.
+    const piece = bytes.subarray(sentBytes === 0 ? 0 : headBytes, bytes.length - endBytes);
+    yield piece;
+    sentBytes += piece.length;
     if (sentBytes < bytesMax) continue;
     answer.cutOff();
     break;
   }
-  yield empty.subarray(headBytes);
+  yield sentBytes === 0 ? empty : empty.subarray(headBytes);
 }
 
 /** Schema, batches and end, as one piece. */
