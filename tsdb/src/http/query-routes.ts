@@ -111,7 +111,11 @@ export async function answerQuery(
     .type(mediaTypes[asked.format]);
   for (const [name, value] of Object.entries(body.trailers))
     reply.trailer(name, () => Promise.resolve(value()));
-  if (start.isWhole && encoding === undefined) return reply.send(joined(start.pieces));
+  if (start.isWhole && encoding === undefined) {
+    // Its trailers come a moment later and would be a packet of their own; their end uncorks.
+    reply.raw.cork();
+    return reply.send(joined(start.pieces));
+  }
   return sendStream(logFailure(withStart(start, body.pieces), plan.queryId, log), encoding, reply);
 }
 
