@@ -4,18 +4,22 @@
  * 1. The lake is made by our own ingest and compaction (`queries/make-lake.ts`).
  * 2. Question by question, all contestants are asked in turns, so that they see the same machine: a few times to warm up,
  *    then for the record. An answer's time is believed if its cells are those of DuckDB alone.
- * 3. Ours is asked cold: everything it keeps beside the lake deleted, and the process started again.
+ * 3. Ours is asked cold: everything it keeps beside the lake deleted, and the process started again. Where `VARVE_TEST_S3` names
+ *    a bucket, also over S3, from a copy of the lake there, and what it asked of the store for the question is counted.
  */
 import { join } from 'node:path';
 import { tablesPrefix } from '@varve/common/contract/object-keys.js';
 import { temporaryFolder } from '../installation.js';
+import type { Owner } from '../processes.js';
+import { s3, type S3TestStore } from '../requirements.js';
 import { openLake, type Lake } from './bench-lake.js';
 import { withOwner, type BenchOptions } from './bench-run.js';
 import { readUsage } from './process-usage.js';
+import { copyToBucket } from './queries/bucket-lake.js';
 import { areSame, type AnswerCheck, type Contestant } from './queries/contestant.js';
 import { openClickHouse, openDuckDb, type FilesOf } from './queries/engines.js';
 import { makeLake, tablesOf } from './queries/make-lake.js';
-import { openOurs, type Ours } from './queries/ours.js';
+import { openOurs, readsBetween, type Ours } from './queries/ours.js';
 import { openPeers } from './queries/peers.js';
 import { walkQuestions, type Question, type Span } from './queries/questions.js';
 import { truckQuestions } from './queries/truck-questions.js';
@@ -49,6 +53,9 @@ export async function benchLakeQueries(options: BenchOptions): Promise<Report> {
       note(`cold: ${question.name}`);
       times.set('ours, cold', await measureCold(question, ours, options.cold));
     }
+    const bucket = s3();
+    if (bucket === undefined) note('cold over S3: not without VARVE_TEST_S3');
+    else if (options.cold > 0) await measureFaraway(owner, { folder, bucket, found, options });
     return reportOf(found, options);
   });
 }
@@ -131,10 +138,38 @@ async function measure(
     differing,
     truth,
     checks,
+    faraway: [],
     cost: ours.costs.get(question.name),
-    storeRequests: (after.requests - before.requests) / (warmUps + asks),
-    storeBytes: (after.bytes - before.bytes) / (warmUps + asks),
+    storeReads: readsBetween(before, after),
+    asked: warmUps + asks,
   };
+}
+
+/** Ours cold over S3, each question to a process that has just started with nothing. */
+async function measureFaraway(
+  owner: Owner,
+  {
+    folder,
+    bucket,
+    found,
+    options,
+  }: { folder: string; bucket: S3TestStore; found: readonly Found[]; options: BenchOptions },
+): Promise<void> {
+  options.note('the lake goes into the bucket');
+  const store = await copyToBucket(owner, bucket, join(folder, 'store'));
+  const ours = await openOurs(owner, folder, { store, dataDir: 'faraway' });
+  for (const one of found) {
+    options.note(`cold over S3: ${one.question.name}`);
+    for (let run = 0; run < options.cold; run++) {
+      await ours.restartEmpty();
+      const before = await ours.storeReads();
+      const asked = await ours.ask(one.question);
+      const reads = readsBetween(before, await ours.storeReads());
+      if (!asked) continue;
+      const isRight = one.truth !== undefined && areSame(asked.check, one.truth);
+      one.faraway.push({ ms: asked.ms, isRight, started: before, reads });
+    }
+  }
 }
 
 async function measureCold(question: Question, ours: Ours, runs: number): Promise<Times> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { freePort, startProcess, waitFor, type Owner, type TestProcess } from '../../processes.js';
+import type { BucketStore } from './bucket-lake.js';
 import { checkOf, type Asked, type Contestant } from './contestant.js';
 import { duckDbSql } from './dialects.js';
 import type { Question } from './questions.js';
@@ -23,19 +24,36 @@ export interface Cost {
   readonly bodyBytes: number;
 }
 
+/** Calls of the store, and bytes of objects read from it. */
+export interface StoreReads {
+  readonly gets: number;
+  readonly heads: number;
+  readonly lists: number;
+  readonly bytes: number;
+}
+
 export interface Ours extends Contestant {
   /** Of the last time that it was asked. */
   readonly costs: ReadonlyMap<string, Cost>;
-  /** Calls of the store and bytes of objects read from it, since the start. */
-  storeReads(): Promise<{ requests: number; bytes: number }>;
+  /** Since the start. */
+  storeReads(): Promise<StoreReads>;
   /** Stops the server, deletes all it keeps beside the lake, and starts it again. */
   restartEmpty(): Promise<void>;
 }
 
-export async function openOurs(owner: Owner, folder: string): Promise<Ours> {
+/** @param store in `folder`, or elsewhere; what is kept beside it is in `folder` too, under a name of its own */
+export async function openOurs(
+  owner: Owner,
+  folder: string,
+  { store, dataDir }: { readonly store: string | BucketStore; readonly dataDir: string } = {
+    store: './store',
+    dataDir: 'serving',
+  },
+): Promise<Ours> {
   const port = await freePort();
-  const config = { store: './store', data_dir: './serving', listen: `127.0.0.1:${port}` };
-  writeFileSync(join(folder, 'tsdb.yaml'), stringify(config));
+  const config = { store, data_dir: `./${dataDir}`, listen: `127.0.0.1:${port}` };
+  const configFile = `${dataDir}.yaml`;
+  writeFileSync(join(folder, configFile), stringify(config));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   owner.after(() => {
     agent.destroy();
@@ -43,7 +61,7 @@ export async function openOurs(owner: Owner, folder: string): Promise<Ours> {
   });
   const get = (path: string) => send(port, agent, path);
   const start = async () => {
-    const started = startProcess(owner, tsdbCommand, ['serve', '--config', 'tsdb.yaml'], { cwd: folder });
+    const started = startProcess(owner, tsdbCommand, ['serve', '--config', configFile], { cwd: folder });
     const isReady = async () => (await get('/readyz').catch(() => undefined))?.status === 200;
     await waitFor('tsdb to answer', isReady, 60_000, () => started.output);
     return started;
@@ -65,7 +83,7 @@ export async function openOurs(owner: Owner, folder: string): Promise<Ours> {
     storeReads: async () => readCounters((await get('/metrics')).body.toString()),
     restartEmpty: async () => {
       await server.stop();
-      rmSync(join(folder, 'serving'), { recursive: true, force: true });
+      rmSync(join(folder, dataDir), { recursive: true, force: true });
       server = await start();
     },
   };
@@ -103,15 +121,26 @@ function read({ name }: Question, body: Buffer, timing: string, ms: number, cost
   return { ms, check: checkOf(rows.flatMap((row) => row.filter((_, index) => index !== age))) };
 }
 
-function readCounters(metrics: string): { requests: number; bytes: number } {
+function readCounters(metrics: string): StoreReads {
   const sumOf = (name: string, operations: string) =>
     [...metrics.matchAll(new RegExp(`^${name}\\{op="(?:${operations})"\\} (\\d+)`, 'gm'))].reduce(
       (sum, [, count]) => sum + Number(count),
       0,
     );
   return {
-    requests: sumOf('varve_tsdb_store_requests_total', 'get|download|head'),
+    gets: sumOf('varve_tsdb_store_requests_total', 'get|download'),
+    heads: sumOf('varve_tsdb_store_requests_total', 'head'),
+    lists: sumOf('varve_tsdb_store_requests_total', 'list'),
     bytes: sumOf('varve_tsdb_store_bytes_total', 'get|download'),
+  };
+}
+
+export function readsBetween(before: StoreReads, after: StoreReads): StoreReads {
+  return {
+    gets: after.gets - before.gets,
+    heads: after.heads - before.heads,
+    lists: after.lists - before.lists,
+    bytes: after.bytes - before.bytes,
   };
 }
 

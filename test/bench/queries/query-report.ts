@@ -1,8 +1,8 @@
 /** What `lake-queries` says of its samples. A time that missed its budget is never rounded to one that met it. */
 import { verdict, type Cell, type Report } from '../report.js';
-import { percentile } from '../statistics.js';
+import { median, percentile } from '../statistics.js';
 import type { AnswerCheck } from './contestant.js';
-import type { Cost } from './ours.js';
+import type { Cost, StoreReads } from './ours.js';
 import type { Question } from './questions.js';
 
 /** Milliseconds. */
@@ -20,9 +20,20 @@ export interface Found {
   readonly truth: AnswerCheck | undefined;
   readonly checks: ReadonlyMap<string, AnswerCheck>;
   readonly cost: Cost | undefined;
-  /** Of ours, warm, per question. */
-  readonly storeRequests: number;
-  readonly storeBytes: number;
+  /** Of ours, warm, for all the times that it was asked. */
+  readonly storeReads: StoreReads;
+  readonly asked: number;
+  /** Of ours, cold over S3, a run each. */
+  readonly faraway: Faraway[];
+}
+
+export interface Faraway {
+  readonly ms: number;
+  readonly isRight: boolean;
+  /** From its start until it was asked. */
+  readonly started: StoreReads;
+  /** For the answer. */
+  readonly reads: StoreReads;
 }
 
 export interface Run {
@@ -46,7 +57,7 @@ export function reportOf(found: readonly Found[], { days, scale, asks }: Run): R
   });
   return {
     bench: 'lake-queries',
-    tables: [tableOf(50), tableOf(99), cpuTable(found), costTable(found)],
+    tables: [tableOf(50), tableOf(99), cpuTable(found), costTable(found), ...farawayTables(found)],
     findings: [...found.flatMap(findingsOf), ...summary(found)],
   };
 }
@@ -86,17 +97,37 @@ function costTable(found: readonly Found[]) {
       'store requests',
       'kB from the store',
     ],
-    rows: found.map(({ question, cost, storeRequests, storeBytes }): Cell[] => [
+    rows: found.map(({ question, cost, storeReads: { gets, heads, bytes }, asked }): Cell[] => [
       question.name,
       String(cost?.files ?? '–'),
       (cost?.bytes ?? 0) / 1e3,
       (cost?.bodyBytes ?? 0) / 1e3,
       cost?.planMs ?? '–',
       cost?.firstMs ?? '–',
-      storeRequests,
-      storeBytes / 1e3,
+      (gets + heads) / asked,
+      bytes / asked / 1e3,
     ]),
   };
+}
+
+function farawayTables(found: readonly Found[]) {
+  if (found.every(({ faraway }) => faraway.length === 0)) return [];
+  const reads = ['GET', 'HEAD', 'LIST', 'kB'];
+  return [
+    {
+      title:
+        'Ours, cold over S3: medians; store calls and bytes for the question, and before it, from the start until ready',
+      columns: ['question', 'ms', ...reads, ...reads.map((name) => `start: ${name}`)],
+      rows: found.map(({ question, faraway }): Cell[] => {
+        const cells = (of: (one: Faraway) => StoreReads): Cell[] => [
+          ...(['gets', 'heads', 'lists'] as const).map((kind) => median(faraway.map((one) => of(one)[kind]))),
+          median(faraway.map((one) => of(one).bytes)) / 1e3,
+        ];
+        const ms = faraway.every(({ isRight }) => isRight) ? median(faraway.map((one) => one.ms)) : 'differs';
+        return [question.name, ms, ...cells(({ reads }) => reads), ...cells(({ started }) => started)];
+      }),
+    },
+  ];
 }
 
 function findingsOf(one: Found): string[] {
