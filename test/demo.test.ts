@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from './installation.js';
@@ -73,7 +74,7 @@ async function countRows({ http }: Ports): Promise<number> {
 function demoChildren(dataDir: string, { mqtt }: Ports): { pid: number; command: string }[] {
   return execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' })
     .split('\n')
-    .filter((line) => line.includes('stop-with-parent'))
+    .filter((line) => /demo\/(broker|simulator)\.js|bin\/varve-(tsdb|edge)/.test(line))
     .filter((line) => line.includes(dataDir) || line.includes(`--port ${mqtt}`) || line.includes(`:${mqtt}`))
     .map((line) => ({ pid: Number.parseInt(line), command: line }));
 }
@@ -98,7 +99,16 @@ test('the demo answers its printed command with new rows, stops in order, and go
   assert.equal(answer.rows.length, 3);
   const ageMs = Date.now() - Date.parse(String(answer.rows[0]?.[0]));
   assert.ok(ageMs < rowAgeMaxMs, `the newest row is ${ageMs} ms old`);
-  assert.equal(demoChildren(dataDir, ports).length, 4);
+  const children = demoChildren(dataDir, ports);
+  assert.equal(children.length, 4);
+  // What their commands set, and a person who starts them has: `tsdb/bin/varve-tsdb`, `edge-agent/bin/varve-edge`.
+  for (const [program, setting] of Object.entries({
+    tsdb: 'UV_THREADPOOL_SIZE=16',
+    edge: 'MALLOC_ARENA_MAX=1',
+  })) {
+    const child = children.find(({ command: line }) => line.includes(`varve-${program}.js`));
+    assert.match(readFileSync(`/proc/${child?.pid}/environ`, 'latin1'), new RegExp(`\0${setting}\0`));
+  }
   const countBefore = await countRows(ports);
 
   const { code } = await first.stop('SIGINT', 45_000);

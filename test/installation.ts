@@ -6,12 +6,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { freePort, startNode, startProcess, waitFor, type Owner, type TestProcess } from './processes.js';
+import {
+  freePort,
+  startNode,
+  startProcess,
+  waitFor,
+  type Owner,
+  type ProcessOptions,
+  type TestProcess,
+} from './processes.js';
 
 export const edgeProgram = fileURLToPath(new URL('../../edge-agent/bin/varve-edge.js', import.meta.url));
 /** As npm puts it on the path. */
 export const edgeCommand = fileURLToPath(new URL('../../edge-agent/bin/varve-edge', import.meta.url));
-export const tsdbProgram = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb.js', import.meta.url));
+const tsdbCommand = fileURLToPath(new URL('../../tsdb/bin/varve-tsdb', import.meta.url));
+
+/** The store as npm puts it on the path, which gives it its threads; with source maps. */
+export function startTsdb(
+  owner: Owner,
+  args: readonly string[],
+  { cwd, env = {} }: ProcessOptions = {},
+): TestProcess {
+  const { NODE_OPTIONS = '' } = process.env;
+  const nodeOptions = { NODE_OPTIONS: `${NODE_OPTIONS} --enable-source-maps`.trim() };
+  return startProcess(owner, tsdbCommand, args, { ...(cwd && { cwd }), env: { ...nodeOptions, ...env } });
+}
 
 export interface InstallationOptions {
   readonly brokerUrl: string;
@@ -77,7 +96,7 @@ export class Installation {
   }
 
   startTsdb(): void {
-    this.tsdb = startNode(this.#owner, tsdbProgram, ['serve', '--config', 'tsdb.yaml'], { cwd: this.dir });
+    this.tsdb = startTsdb(this.#owner, ['serve', '--config', 'tsdb.yaml'], { cwd: this.dir });
   }
 
   /** Until the agent is connected to its broker. */

@@ -19,8 +19,8 @@ import {
   type TestShipment,
 } from '@varve/tsdb/ingest/lake.test.fixture.js';
 import { stringify } from 'yaml';
-import { temporaryFolder, tsdbProgram } from './installation.js';
-import { freePort, startNode, waitFor, type TestProcess } from './processes.js';
+import { temporaryFolder, startTsdb } from './installation.js';
+import { freePort, waitFor, type TestProcess } from './processes.js';
 import { s3, skipWithoutS3 } from './requirements.js';
 import { calm, startFaultProxy } from './torture/fault-proxy.js';
 import { seededRandom } from './torture/seeded-random.js';
@@ -63,7 +63,7 @@ async function startRacer(context: TestContext, store: unknown): Promise<Racer> 
     ...{ ingest: { every: '100ms' }, compact: { every: '1s' } },
   };
   writeFileSync(join(dir, 'tsdb.yaml'), stringify(config));
-  const program = startNode(context, tsdbProgram, ['serve', '--config', join(dir, 'tsdb.yaml')]);
+  const program = startTsdb(context, ['serve', '--config', join(dir, 'tsdb.yaml')]);
   return { program, url: `http://${listen}` };
 }
 

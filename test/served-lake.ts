@@ -8,8 +8,8 @@ import { formatInboxKey, inboxPrefix } from '@varve/common/contract/object-keys.
 import { FolderStore } from '@varve/common/store/folder-store.js';
 import { TestLake, type TestShipment } from '@varve/tsdb/ingest/lake.test.fixture.js';
 import { stringify } from 'yaml';
-import { temporaryFolder, tsdbProgram } from './installation.js';
-import { freePort, startNode, waitFor, type Owner, type TestProcess } from './processes.js';
+import { temporaryFolder, startTsdb } from './installation.js';
+import { freePort, waitFor, type Owner, type TestProcess } from './processes.js';
 
 const startLimitMs = 60_000;
 const drainLimitMs = 120_000;
@@ -56,7 +56,7 @@ export class ServedLake {
   /** Starts the process, and waits for nothing. */
   spawn(): TestProcess {
     const args = ['serve', '--config', 'tsdb.yaml'];
-    this.#process = startNode(this.#owner, tsdbProgram, args, { cwd: this.folder });
+    this.#process = startTsdb(this.#owner, args, { cwd: this.folder });
     return this.#process;
   }
 

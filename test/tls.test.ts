@@ -14,8 +14,8 @@ import { createRegistry } from '@varve/common/metrics.js';
 import { createHttpServer, listen } from '@varve/tsdb/http/http-server.js';
 import { ServerCertificate } from '@varve/tsdb/http/server-certificate.js';
 import { TestAuthority, type KeyPair } from './certificates.js';
-import { temporaryFolder, tsdbProgram } from './installation.js';
-import { freePort, startNode, waitFor } from './processes.js';
+import { temporaryFolder, startTsdb } from './installation.js';
+import { freePort, waitFor } from './processes.js';
 import { skipWithoutOpenssl } from './requirements.js';
 
 const options = { skip: skipWithoutOpenssl(), timeout: 120_000 };
@@ -39,7 +39,7 @@ async function secured(context: TestContext): Promise<Secured> {
   const port = await freePort();
   writeConfig(dir, port, { cert: 'server.pem', key: 'server.key' });
   const run = async (command: string, ...args: string[]) => {
-    const program = startNode(context, tsdbProgram, [command, '--config', 'tsdb.yaml', ...args], {
+    const program = startTsdb(context, [command, '--config', 'tsdb.yaml', ...args], {
       cwd: dir,
     });
     const { code } = await program.exited;
@@ -66,7 +66,7 @@ function ask(url: string, ca?: string): Promise<{ status: number; body: string }
 
 test('tsdb answers over HTTPS, and the command line asks it there', options, async (context) => {
   const { dir, port, authority, run } = await secured(context);
-  const server = startNode(context, tsdbProgram, ['serve', '--config', 'tsdb.yaml'], { cwd: dir });
+  const server = startTsdb(context, ['serve', '--config', 'tsdb.yaml'], { cwd: dir });
   const ca = readFileSync(authority.cert, 'utf8');
   const url = `https://127.0.0.1:${port}/api/v1/tables`;
   await waitFor(

@@ -4,11 +4,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs';
+import { delimiter, dirname } from 'node:path';
 import type { Clock } from '@varve/common/clock.js';
 
 export interface ChildPlan {
   readonly name: string;
-  readonly script: string;
+  /** A script for Node, or a command as npm puts it on the path: a shell script that becomes one. */
+  readonly program: string;
   readonly args: readonly string[];
   readonly logPath: string;
   /** Whether it can be used by those that start after it. */
@@ -77,15 +79,29 @@ export class Child {
  * In a process group of its own: Ctrl-C reaches every process of the terminal's group at once, and these are to stop one
  * after the other.
  */
-function spawnLogged({ script, args, logPath }: ChildPlan): ChildProcess {
-  const stopWithParent = new URL('stop-with-parent.js', import.meta.url).href;
-  const nodeArgs = ['--enable-source-maps', '--import', stopWithParent, script, ...args];
+function spawnLogged({ program, args, logPath }: ChildPlan): ChildProcess {
   const log = openLog(logPath);
+  const [command, first] = program.endsWith('.js') ? [process.execPath, [program]] : [program, []];
   try {
-    return spawn(process.execPath, nodeArgs, { detached: true, stdio: ['ignore', log, log, 'ipc'] });
+    return spawn(command, [...first, ...args], {
+      env: environment(),
+      detached: true,
+      stdio: ['ignore', log, log, 'ipc'],
+    });
   } finally {
     closeSync(log);
   }
+}
+
+/** What a command's own `node` cannot be told by arguments; it is the one that runs the demo. */
+function environment(): NodeJS.ProcessEnv {
+  const stopWithParent = new URL('stop-with-parent.js', import.meta.url).href;
+  const { NODE_OPTIONS = '', PATH = '' } = process.env;
+  return {
+    ...process.env,
+    NODE_OPTIONS: `${NODE_OPTIONS} --enable-source-maps --import ${stopWithParent}`.trim(),
+    PATH: `${dirname(process.execPath)}${delimiter}${PATH}`,
+  };
 }
 
 /** To append to; emptied first where it has grown large. */

@@ -12,33 +12,33 @@ import { isListening } from './ports.js';
 import { isHealthy } from './read-state.js';
 import type { DemoFacts } from './view.js';
 
-/** In the order in which they start. */
+/** In the order in which they start; agent and store as their users start them. */
 export function planChildren(facts: DemoFacts, folder: DemoFolder): ChildPlan[] {
   const { mqttPort, httpPort, edgePort, hasSimulator } = facts;
   const broker: ChildPlan = {
     name: 'broker',
-    script: program('deploy/dist/demo/broker.js'),
+    program: pathOf('deploy/dist/demo/broker.js'),
     args: ['--port', String(mqttPort)],
     logPath: folder.logPath('broker'),
     isReady: () => isListening(mqttPort),
   };
   const store: ChildPlan = {
     name: 'varve-tsdb',
-    script: program('tsdb/bin/varve-tsdb.js'),
+    program: pathOf('tsdb/bin/varve-tsdb'),
     args: ['serve', '--config', folder.tsdbConfig],
     logPath: folder.logPath('varve-tsdb'),
     isReady: () => isHealthy(httpPort),
   };
   const agent: ChildPlan = {
     name: 'varve-edge',
-    script: program('edge-agent/bin/varve-edge.js'),
+    program: pathOf('edge-agent/bin/varve-edge'),
     args: ['run', '--config', folder.edgeConfig],
     logPath: folder.logPath('varve-edge'),
     isReady: () => isHealthy(edgePort),
   };
   const simulator: ChildPlan = {
     name: 'simulator',
-    script: program('deploy/dist/demo/simulator.js'),
+    program: pathOf('deploy/dist/demo/simulator.js'),
     args: ['--mqtt', `mqtt://127.0.0.1:${mqttPort}`],
     logPath: folder.logPath('simulator'),
     isReady: () => Promise.resolve(true),
@@ -46,7 +46,7 @@ export function planChildren(facts: DemoFacts, folder: DemoFolder): ChildPlan[] 
   return hasSimulator ? [broker, store, agent, simulator] : [broker, store, agent];
 }
 
-function program(pathFromRoot: string): string {
+function pathOf(pathFromRoot: string): string {
   return fileURLToPath(new URL(`../../../${pathFromRoot}`, import.meta.url));
 }
 

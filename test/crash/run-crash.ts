@@ -16,8 +16,8 @@ import type { Store } from '@varve/common/store/store.js';
 import { DeltaCatalog } from '@varve/tsdb/delta/catalog.js';
 import { DuckDb } from '@varve/tsdb/delta/duckdb.js';
 import { stringify } from 'yaml';
-import { temporaryFolder, tsdbProgram } from '../installation.js';
-import { freePort, startNode, waitFor, type Owner, type TestProcess } from '../processes.js';
+import { temporaryFolder, startTsdb } from '../installation.js';
+import { freePort, waitFor, type Owner, type TestProcess } from '../processes.js';
 import { seededRandom, wholeBetween, type Random } from '../torture/seeded-random.js';
 import { CrashModel, table, type Deletion } from './crash-model.js';
 
@@ -104,11 +104,11 @@ class CrashRun {
 
   #vacuum(): TestProcess {
     const args = ['vacuum', table, '--older-than', '0s', '--force', '--config', this.#configPath];
-    return startNode(this.#owner, tsdbProgram, args);
+    return startTsdb(this.#owner, args);
   }
 
   async #start(): Promise<TestProcess> {
-    const server = startNode(this.#owner, tsdbProgram, ['serve', '--config', this.#configPath]);
+    const server = startTsdb(this.#owner, ['serve', '--config', this.#configPath]);
     await server.waitForOutput(/answering/, startLimitMs);
     return server;
   }

@@ -6,7 +6,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { mosquittoConfig } from '../brokers.js';
-import { edgeProgram, fetchJson, tsdbProgram, type QueryAnswer } from '../installation.js';
+import { edgeProgram, fetchJson, startTsdb, type QueryAnswer } from '../installation.js';
 import { freePort, isListening, startNode, startProcess, waitFor, type Owner } from '../processes.js';
 import { mosquitto } from '../requirements.js';
 import { startTcpProxy, type TcpProxy } from '../tcp-proxy.js';
@@ -232,7 +232,7 @@ async function prepareTsdb(owner: Owner, { dir, store }: PlantOptions, number: n
   writeFileSync(configPath, stringify(config));
   const program = new Supervised(owner, {
     name,
-    start: () => startNode(owner, tsdbProgram, ['serve', '--config', configPath]),
+    start: () => startTsdb(owner, ['serve', '--config', configPath]),
     startedText: '"answering"',
     outputPath: join(dir, `${name}.out`),
   });
