@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -189,24 +188,6 @@ test('more than a million rows come as CSV, compressed, and end with a status', 
   const zipped = await raw(path.replace('1050000', '300000'), { 'accept-encoding': 'gzip' });
   assert.equal(zipped.headers['content-encoding'], 'gzip');
   assert.ok(zipped.text.length < plain.text.length / 2);
-});
-
-test('a small answer comes at once, and its trailers with it', async () => {
-  const packetsOfOne = () =>
-    new Promise<string[]>((resolve, reject) => {
-      const found: string[] = [];
-      const socket = connect(address.port, address.host, () =>
-        socket.write('GET /api/v1/query?sql=select+1 HTTP/1.1\r\nHost: varve\r\nConnection: close\r\n\r\n'),
-      );
-      socket.on('data', (packet: Buffer) => found.push(packet.toString()));
-      socket.on('error', reject).on('close', () => resolve(found));
-    });
-  // Two packets in quick succession may be read as one.
-  for (let time = 0; time < 20; time++) {
-    const packets = await packetsOfOne();
-    assert.equal(packets.length, 1);
-    assert.match(packets[0] ?? '', /x-query-status: ok\r\n/i);
-  }
 });
 
 test('a failure after the first rows is the last of JSON lines, and the body breaks off', async () => {
