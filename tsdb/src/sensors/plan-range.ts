@@ -1,8 +1,8 @@
 /**
  * A question of `/api/v1/range` as one SELECT with bound values. Pure.
  *
- * 1. `source`: the rows of the window, tags as `t0`, `t1`, …, fields as `f0`, `f1`, …, so that no name of ours meets one of the
- *    table's. Names are the table's own, and quoted; everything that a client sends is bound.
+ * 1. `source`: the rows of the window and of its look-back (see 4), tags as `t0`, `t1`, …, fields as `f0`, `f1`, …, so that no
+ *    name of ours meets one of the table's. Names are the table's own, and quoted; everything that a client sends is bound.
  * 2. Without `every` these rows are the answer. `max_points` keeps of each series whole rows: the first, the last and the
  *    extremes of each numeric field in every pixel, where a series has more rows than that.
  * 3. With `every`, one row per series and bucket. Any `fill` but `none` lays them on a grid of all buckets up to now, of every
@@ -59,11 +59,8 @@ export interface RangePlan {
 
 export function planRange(question: RangeQuestion): RangePlan {
   const params = new SqlParams();
-  const source = sourceSql(question, params, [question.startMs, question.endMs]);
   const { buckets } = question;
-  const sql = buckets
-    ? rowPerBucketSql(question, buckets, source, params)
-    : rowsSql(question, source, params);
+  const sql = buckets ? rowPerBucketSql(question, buckets, params) : rowsSql(question, params);
   return { sql, params: params.values };
 }
 
@@ -94,8 +91,9 @@ export function instant(ms: number, params: SqlParams): string {
   return `${params.add(text.replace('Z', `${String(digits).padStart(3, '0')}Z`))}::TIMESTAMPTZ`;
 }
 
-function rowsSql(question: RangeQuestion, source: string, params: SqlParams): string {
+function rowsSql(question: RangeQuestion, params: SqlParams): string {
   const { tags, fields, pointsMax } = question;
+  const source = sourceSql(question, params, [question.startMs, question.endMs]);
   const tagColumns = tags.map((_, index) => `t${index}`);
   const shown = [
     `moment AS ${quoteName(timeColumnName)}`,
@@ -121,14 +119,9 @@ function rowsSql(question: RangeQuestion, source: string, params: SqlParams): st
   );
 }
 
-function rowPerBucketSql(
-  question: RangeQuestion,
-  buckets: RangeBuckets,
-  source: string,
-  params: SqlParams,
-): string {
+function rowPerBucketSql(question: RangeQuestion, buckets: RangeBuckets, params: SqlParams): string {
   const columns = resultColumns(question.fields, buckets.aggregates);
-  const [withSql, from] = bucketsSql({ question, buckets, source, params, columns });
+  const [withSql, from] = bucketsSql({ question, buckets, params, columns });
   const shown = [
     `bucket AS ${quoteName(timeColumnName)}`,
     ...question.tags.map((name, index) => `t${index} AS ${quoteName(name)}`),

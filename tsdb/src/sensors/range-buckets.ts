@@ -1,9 +1,13 @@
 /**
  * The SQL of `plan-range.ts` that makes buckets of rows, and fills those without. Pure.
  *
- *     source ─▶ buckets ─┐                     a0, a1, … of each bucket with rows
- *     seed ─▶ grid ──────┼─▶ laid ─▶ filled    every bucket of every series
- *     seed ─▶ averages ──┘                     time_avg
+ *     source ─▶ grouped ─┬─▶ buckets ─┐                     a0, a1, … of each bucket with rows
+ *                        ├─▶ grid ────┼─▶ laid ─▶ filled    every bucket of every series
+ *                        └─▶ seed ────┘                     the last values before the window
+ *     source, seed, grid ─▶ averages                        time_avg
+ *
+ * Where a seed is wanted, the rows of the look-back are in `source` as well, and make the bucket without a time: a second scan for
+ * them would be planned anew for every answer, and took as long as all the rest.
  *
  * A series is known by `k`, which is always 0, and its tags: tables without tags need no other SQL. Of each field a bucket also
  * knows when its first and last value were measured (`from0`, `to0`, …): a gap is what lies between two measured values,
@@ -22,7 +26,6 @@ import type { SqlParams } from './sql-params.js';
 export interface BucketParts {
   readonly question: RangeQuestion;
   readonly buckets: RangeBuckets;
-  readonly source: string;
   readonly params: SqlParams;
   readonly columns: readonly ResultColumn[];
 }
@@ -34,11 +37,20 @@ export function bucketsSql(parts: BucketParts): readonly [withSql: string, from:
   const isFilled = buckets.fill !== 'none';
   const hasSeed = hasAverages || buckets.fill === 'previous' || buckets.fill === 'linear';
   const hasGrid = isFilled || hasAverages;
+  const grouped = hasSeed
+    ? [
+        `source AS (${rowsFrom(parts, parts.question.startMs - buckets.lookBackMs)})`,
+        `grouped AS (${groupedSql(parts, hasSeed)})`,
+        'buckets AS (SELECT * FROM grouped WHERE bucket IS NOT NULL)',
+        `seed AS (SELECT ${[...keysOf(parts), ...seedsOf(parts)].join(', ')} FROM grouped WHERE bucket IS NULL)`,
+      ]
+    : [
+        `source AS (${rowsFrom(parts, parts.question.startMs)})`,
+        `buckets AS (${groupedSql(parts, hasSeed)})`,
+      ];
   const ctes = [
-    `source AS (${parts.source})`,
-    `buckets AS (${rowBucketsSql(parts)})`,
-    ...(hasSeed ? [`seed AS (${seedSql(parts)})`] : []),
-    ...(hasGrid ? [`grid AS (${gridSql(parts, hasSeed)})`] : []),
+    ...grouped,
+    ...(hasGrid ? [`grid AS (${gridSql(parts, hasSeed ? 'grouped' : 'buckets')})`] : []),
     ...(hasAverages ? [`averages AS (${averagesSql(parts)})`] : []),
     `laid AS (${laidSql(parts, { isFilled, hasAverages, hasSeed: hasSeed && isFilled })})`,
     ...(isFilled ? [`filled AS (${filledSql(parts)})`] : []),
@@ -86,37 +98,46 @@ function filledToMs({ question: { startMs, endMs, nowMs } }: BucketParts): numbe
   return Math.max(startMs, Math.min(endMs, nowMs));
 }
 
-function rowBucketsSql(parts: BucketParts): string {
-  const { columns } = parts;
+function rowsFrom({ question, params }: BucketParts, startMs: number): string {
+  return sourceSql(question, params, [startMs, question.endMs]);
+}
+
+/** A row per series and bucket. With the seed also one of what is before the window, which has no bucket. */
+function groupedSql(parts: BucketParts, hasSeed: boolean): string {
+  const { columns, question, params } = parts;
+  const isInside = hasSeed ? `moment >= ${instant(question.startMs, params)}` : 'true';
+  const inside = hasSeed ? ` FILTER (${isInside})` : '';
   const values = columns.flatMap(({ aggregate, field, type }, index) => {
     const value =
       aggregate.isNumber && aggregate.name !== 'count' ? numberOf(`f${field}`, type) : `f${field}`;
-    return aggregate.sql ? [`${aggregate.sql(value)} AS a${index}`] : [];
+    return aggregate.sql ? [`${aggregate.sql(value)}${inside} AS a${index}`] : [];
   });
   const moments = usedFields(parts).flatMap((field) => [
     `min(moment) FILTER (f${field} IS NOT NULL) AS from${field}`,
     `max(moment) FILTER (f${field} IS NOT NULL) AS to${field}`,
   ]);
-  const keys = keysOf(parts).join(', ');
-  return `SELECT ${bucketOf('moment', parts)} AS bucket, ${[keys, ...values, ...moments].join(', ')} FROM source GROUP BY bucket, ${keys}`;
-}
-
-/** Of each field the last value before the window (`s0`), and when it was measured (`sat0`). */
-function seedSql(parts: BucketParts): string {
-  const { question, buckets, params } = parts;
-  const before = sourceSql(question, params, [question.startMs - buckets.lookBackMs, question.startMs]);
-  const values = usedFields(parts).flatMap((field) => [
-    `arg_max(f${field}, moment) AS s${field}`,
-    `max(moment) FILTER (f${field} IS NOT NULL) AS sat${field}`,
+  const seeds = usedFields(parts).flatMap((field) => [
+    `arg_max(f${field}, moment) FILTER (NOT (${isInside})) AS s${field}`,
+    `max(moment) FILTER (f${field} IS NOT NULL AND NOT (${isInside})) AS sat${field}`,
   ]);
-  const keys = keysOf(parts).join(', ');
-  return `SELECT ${[keys, ...values].join(', ')} FROM (${before}) GROUP BY ${keys}`;
+  const keys = keysOf(parts);
+  const bucket = bucketOf('moment', parts);
+  const shown = [
+    `${hasSeed ? `CASE WHEN ${isInside} THEN ${bucket} END` : bucket} AS bucket`,
+    ...[...keys, ...values, ...moments, ...(hasSeed ? seeds : [])],
+  ];
+  return `SELECT ${shown.join(', ')} FROM source GROUP BY bucket, ${keys.join(', ')}`;
 }
 
-function gridSql(parts: BucketParts, hasSeed: boolean): string {
+/** Of each field the last value before the window, and when it was measured. */
+function seedsOf(parts: BucketParts): string[] {
+  return usedFields(parts).flatMap((field) => [`s${field}`, `sat${field}`]);
+}
+
+function gridSql(parts: BucketParts, found: 'grouped' | 'buckets'): string {
   const { question, params, buckets } = parts;
   const keys = keysOf(parts).join(', ');
-  const series = `SELECT DISTINCT ${keys} FROM source${hasSeed ? ` UNION SELECT ${keys} FROM seed` : ''}`;
+  const series = `SELECT DISTINCT ${keys} FROM ${found}`;
   const start = instant(question.startMs, params);
   const end = instant(filledToMs(parts), params);
   const zone = params.add(buckets.timeZone);
@@ -142,7 +163,7 @@ function averagesSql(parts: BucketParts): string {
   const points = [
     `SELECT ${keys}, ${start} AS moment, 0 AS rank, ${each((field) => `s${field} AS f${field}, sat${field} AS h${field}`)} FROM seed`,
     `SELECT ${keys}, greatest(bucket, ${start}), 1, ${each(() => `NULL, NULL`)} FROM grid`,
-    `SELECT ${keys}, moment, 2, ${each((field) => `f${field}, CASE WHEN f${field} IS NOT NULL THEN moment END`)} FROM source`,
+    `SELECT ${keys}, moment, 2, ${each((field) => `f${field}, CASE WHEN f${field} IS NOT NULL THEN moment END`)} FROM source WHERE moment >= ${start}`,
   ].join(' UNION ALL ');
   const held = each(
     (field) =>
@@ -178,7 +199,7 @@ function laidSql(
     (column, index) => `${isTimeAverage(column) ? 'averages' : 'buckets'}.a${index} AS a${index}`,
   );
   const moments = usedFields(parts).flatMap((field) => [`from${field}`, `to${field}`]);
-  const seeds = hasSeed ? usedFields(parts).flatMap((field) => [`s${field}`, `sat${field}`]) : [];
+  const seeds = hasSeed ? seedsOf(parts).map((name) => `seed.${name} AS ${name}`) : [];
   const joins = [
     ...(isFilled ? [`LEFT JOIN buckets ON ${sameBucket(parts, base, 'buckets')}`] : []),
     ...(hasAverages ? [`LEFT JOIN averages ON ${sameBucket(parts, base, 'averages')}`] : []),
