@@ -133,6 +133,12 @@ function versionAt(name: TableName, { commits }: LogListing, timeMs: number): nu
   const version = commits.findLast(({ modifiedMs }) => modifiedMs <= timeMs)?.version;
   if (version !== undefined) return version;
   const time = new Date(timeMs).toISOString();
+  const [oldest] = commits;
+  if (oldest?.version === 0)
+    throw new Failure('version_not_found', `table ${formatTableName(name)} was not there yet at ${time}`, {
+      hint: `its first version is of ${new Date(oldest.modifiedMs).toISOString()}`,
+      facts: { table: formatTableName(name), time },
+    });
   throw new Failure('version_expired', `no version of ${formatTableName(name)} is as old as ${time}`, {
     hint: 'list the versions that are left with GET /api/v1/tables/{table}/versions',
     facts: { table: formatTableName(name), time },

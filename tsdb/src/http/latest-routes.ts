@@ -7,9 +7,12 @@
  * | `columns`       | `temp,hum`: only these fields                                                  |
  * | `stale_after`   | `5m`: rows older than that have `stale: true`                                  |
  * | `max_rows`      | default 100,000; more series are cut off                                       |
+ * | `as_of`         | what it would have answered then, ages too; of a version: its rows, as old as now |
+ * | `format`, …     | as `/api/v1/query` has them                                                    |
  *
  * From memory, a few milliseconds for ten thousand series, also right after a restart. Only where the register does not know a
- * table (windows; more series than it holds) its newest rows are asked for in SQL.
+ * table (windows; more series than it holds), and where an answer is wanted in another way (`as_of`, `format`, `tz`, …), its newest
+ * rows are asked for in SQL.
  */
 import type { Clock } from '@varve/common/clock.js';
 import { durationMs } from '@varve/common/config/units.js';
@@ -23,14 +26,15 @@ import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import type { LatestRows } from '../latest/series.js';
 import { mergedColumns, mergedTags } from '../query/merge-partials.js';
 import type { QueryEngine } from '../query/query-engine.js';
-import { defaultRenderOptions } from '../query/render-answer.js';
 import { tableLabel } from '../query/find-table.js';
 import { latestTexts, type LatestQuestion } from '../sensors/latest-answer.js';
 import { latestSql } from '../sensors/latest-sql.js';
 import { badParam, checkParams } from './check-params.js';
 import { answerQuery } from './query-routes.js';
-import { requireFields } from './range-request.js';
-import { requireTable, splitList, splitTags } from './table-request.js';
+import { acceptedFormat } from './answer-format.js';
+import { readQueryString } from './query-request.js';
+import { answerShape, requireFields } from './range-request.js';
+import { requireTableAsOf, splitList, splitTags } from './table-request.js';
 
 export interface LatestSources {
   readonly catalog: TableCatalog;
@@ -41,7 +45,6 @@ export interface LatestSources {
   readonly newestRows: (name: TableName) => Promise<LatestRows | undefined>;
 }
 
-const documentRender = { ...defaultRenderOptions, bytesMax: 256e6 };
 const rowsMaxLimit = 500_000;
 const rowsMaxExpected = `must be a whole number from 1 to ${rowsMaxLimit}`;
 
@@ -56,6 +59,9 @@ export const latestSchema = z.strictObject({
     .max(rowsMaxLimit, rowsMaxExpected)
     .default(100_000),
 });
+
+/** For the description of the API. */
+export const latestParams = z.strictObject({ ...answerShape, ...latestSchema.shape });
 
 export function addLatestRoutes(server: FastifyInstance, sources: LatestSources): void {
   server.get<{ Params: { table: string } }>('/api/v1/tables/:table/latest', (request, reply) =>
@@ -77,12 +83,15 @@ async function answerLatest(
 ): Promise<FastifyReply> {
   const { catalog, clock, engine, log } = sources;
   const startedMs = clock.monotonicMs();
-  const snapshot = requireTable(catalog.current(), label);
-  const question = readQuestion(snapshot, request.query as Record<string, unknown>);
-  const rows = await untilLate(sources.newestRows(snapshot.name), clock);
+  const query = request.query as Record<string, unknown>;
+  const { snapshot, asOf } = await requireTableAsOf(catalog, label, query);
+  const { question, options } = readQuestion(snapshot, query);
+  const answer = readQueryString({ ...options, sql: 'select' }, () => acceptedFormat(request.headers.accept));
+  const isPlain = answer.format === 'json' && Object.keys(options).every((name) => name === 'format');
+  const rows = isPlain ? await untilLate(sources.newestRows(snapshot.name), clock) : undefined;
   if (rows === undefined) {
-    const query = latestSql(snapshot, question, clock.nowMs());
-    const asked = { query, format: 'json', render: documentRender, instead: undefined } as const;
+    const nowMs = asOf && 'timeMs' in asOf ? asOf.timeMs : clock.nowMs();
+    const asked = { ...answer, query: { ...answer.query, ...latestSql(snapshot, question, nowMs) } };
     return await answerQuery(asked, engine, request, reply, log);
   }
   const { json, rowCount, isTruncated } = latestTexts(rows, snapshot.columns, question, clock.nowMs());
@@ -96,20 +105,27 @@ async function answerLatest(
     .send(`{${json},"row_count":${rowCount},"truncated":${isTruncated},"stats":${JSON.stringify(stats)}}\n`);
 }
 
-function readQuestion(snapshot: Snapshot, query: Readonly<Record<string, unknown>>): LatestQuestion {
+function readQuestion(
+  snapshot: Snapshot,
+  query: Readonly<Record<string, unknown>>,
+): { question: LatestQuestion; options: Record<string, unknown> } {
   const { columns, aggregate } = snapshot;
   const tags = (aggregate ? mergedTags(columns) : columns.tags).map(({ name }) => name);
-  const { tagValues, others } = splitTags(query, tags, Object.keys(latestSchema.shape));
-  const given = checkParams(latestSchema, others, tags);
+  const { tagValues, others } = splitTags(query, tags, Object.keys(latestParams.shape));
+  const isOption = ([name]: [string, unknown]) => name in answerShape && !(name in latestSchema.shape);
+  const options = Object.fromEntries(Object.entries(others).filter(isOption));
+  const own = Object.fromEntries(Object.entries(others).filter((entry) => !isOption(entry)));
+  const given = checkParams(latestSchema, own, [...Object.keys(answerShape), ...tags]);
   const known = (aggregate ? mergedColumns(columns, aggregate) : shownFields(columns)).map(
     ({ name }) => name,
   );
-  return {
+  const question = {
     tagValues,
     fields: given.columns === undefined ? undefined : requireFields(splitList(given.columns), known),
     staleAfterMs: given.stale_after,
     rowsMax: given.max_rows,
   };
+  return { question, options };
 }
 
 const readWithinMs = 20_000;

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { formatNames, mediaTypes } from './answer-format.js';
 import { gapsSchema, noParams } from './completeness-routes.js';
 import { deleteSchema, dryRunSchema } from './delete-request.js';
-import { latestSchema } from './latest-routes.js';
+import { latestParams } from './latest-routes.js';
 import { querySchema } from './query-request.js';
 import { rangeParams } from './range-request.js';
 import { seriesSchema, valuesSchema } from './series-routes.js';
@@ -34,7 +34,7 @@ interface RouteDescription {
 const queryRoute = { summary: 'SQL over the tables', answers: 'rows' } as const;
 const latest = {
   summary: 'The newest row of every series, and its age',
-  query: latestSchema,
+  query: latestParams,
   takesTags: true,
 } as const;
 const range = {

@@ -144,6 +144,12 @@ function readQuery(raw: object, accepted: () => AnswerFormat): AskedQuery {
   };
 }
 
+/** Of a query string, for those who must know it first; undefined where it is not one text. @throws Failure `bad_param` */
+export function asOfIn(query: Readonly<Record<string, unknown>>): QueryRequest['asOf'] {
+  const given = query['as_of'];
+  return typeof given === 'string' ? readAsOf(/^\d+$/.test(given) ? Number(given) : given) : undefined;
+}
+
 function readAsOf(given: number | string): NonNullable<QueryRequest['asOf']> {
   if (typeof given === 'number') return { version: given };
   const timeMs = /^\d{4}-\d\d-\d\d/.test(given) ? Date.parse(given) : Number.NaN;

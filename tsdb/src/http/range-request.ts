@@ -43,10 +43,10 @@ const widthExpected = 'must be a duration such as 10s, 1m, 1h, 1d, 1mo';
 const pointsExpected = 'must be a whole number from 1 to 100000';
 const names = (what: string) => z.string({ error: `must be ${what}` }).optional();
 
-/** Of answers, as `/api/v1/query` has them. */
 const { format, max_rows, max_bytes, timeout, dry_run, explain, time_format, tz, int64, header, as_of } =
   querySchema.shape;
-const answerShape = {
+/** Of answers, as `/api/v1/query` has them. */
+export const answerShape = {
   format,
   max_rows,
   max_bytes,

@@ -11,7 +11,7 @@ import { acceptedFormat } from './answer-format.js';
 import { badParam } from './check-params.js';
 import { answerQuery, type CompleteUntil } from './query-routes.js';
 import { readRange } from './range-request.js';
-import { requireTable } from './table-request.js';
+import { requireTableAsOf } from './table-request.js';
 
 export interface RangeSources {
   readonly catalog: TableCatalog;
@@ -39,8 +39,8 @@ async function answerRange(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const snapshot = requireTable(catalog.current(), label);
   const query = request.query as Record<string, unknown>;
+  const { snapshot } = await requireTableAsOf(catalog, label, query);
   const asked = readRange(snapshot, query, clock.nowMs(), () => acceptedFormat(request.headers.accept));
   return await answerQuery(asked, engine, request, reply, log, completeUntil);
 }

@@ -4,9 +4,11 @@
  * like one of the other parameters, `tag.columns=` means the tag.
  */
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import type { Snapshot } from '../delta/snapshot.js';
+import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { findLabelled, tableNotFound } from '../query/find-table.js';
+import type { QueryRequest } from '../query/query-engine.js';
 import { badParam } from './check-params.js';
+import { asOfIn } from './query-request.js';
 
 /** Tag values by tag: a row passes where each tag has one of its values. */
 export type TagValues = ReadonlyMap<string, readonly string[]>;
@@ -20,6 +22,21 @@ export function requireTable<S extends Snapshot>(snapshots: readonly S[], label:
   const found = findLabelled(snapshots, label, defaultDatabase) as S | undefined;
   if (found === undefined) throw tableNotFound(label, snapshots);
   return found;
+}
+
+/**
+ * The table as `as_of=` in the query wants it, with the columns that it had then: as of now where it wants nothing.
+ * @throws Failure `version_not_found`, `version_expired`, and as `requireTable`
+ */
+export async function requireTableAsOf(
+  catalog: TableCatalog,
+  label: string,
+  query: Readonly<Record<string, unknown>>,
+): Promise<{ snapshot: Snapshot; asOf: QueryRequest['asOf'] }> {
+  const snapshot = requireTable(catalog.current(), label);
+  const asOf = asOfIn(query);
+  const past = asOf && (await catalog.snapshotAt?.(snapshot.name, asOf));
+  return { snapshot: past ?? snapshot, asOf };
 }
 
 /** @throws Failure `bad_param` where there are too many values */
