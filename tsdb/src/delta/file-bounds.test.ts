@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { Add } from './actions.js';
 import { toDataFile } from './data-file.js';
 import { boundsOf, compareTexts, layoutOf } from './file-bounds.js';
@@ -76,5 +77,13 @@ test('a file without statistics has no bounds', () => {
 
 test('texts are compared by their UTF-8 bytes', () => {
   assert.ok(compareTexts('\uff5e', '\u{1f600}') < 0, 'by UTF-16 units it is the other way round');
-  assert.equal(compareTexts('a', 'a'), 0);
+  const texts = fc
+    .array(fc.constantFrom('a', 'b', '\uff5e', '\ud7ff', '\ue000', '\u{1f600}', '\u{10ffff}'))
+    .map((all) => all.join(''));
+  fc.assert(
+    fc.property(texts, texts, (left, right) => {
+      const byBytes = Buffer.compare(Buffer.from(left), Buffer.from(right));
+      assert.equal(Math.sign(compareTexts(left, right)), byBytes);
+    }),
+  );
 });

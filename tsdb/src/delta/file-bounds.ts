@@ -103,9 +103,16 @@ export function packBounds(
   return { layout, tags, numbers };
 }
 
-/** The order of `ColumnBounds`: JavaScript's own differs from it beyond U+FFFF. */
+/** The order of `ColumnBounds`: JavaScript's own differs from it beyond U+FFFF, whose halves lie below U+E000. */
 export function compareTexts(left: string, right: string): number {
-  return Buffer.compare(Buffer.from(left), Buffer.from(right));
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at++) {
+    const [first, second] = [left.charCodeAt(at), right.charCodeAt(at)];
+    if (first === second) continue;
+    if (first < 0xd800 && second < 0xd800) return first - second;
+    return Buffer.compare(Buffer.from(left), Buffer.from(right));
+  }
+  return left.length - right.length;
 }
 
 function toCount(value: unknown): number | undefined {

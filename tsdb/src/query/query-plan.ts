@@ -65,9 +65,14 @@ export function planTables(
     const mayHold = (rows: RowsExtent) =>
       (!mayMatter || mayMatter(rows)) && (!newest || mayHoldNewest(rows, newest));
     const files = [...snapshot.files.values()].filter(mayHold);
-    const wantsAll = !columns && !mayMatter && !newest;
+    const wantsAll = !mayMatter && !newest && isMost(columns, snapshot);
     return { snapshot, isNewest, newest, files, wanted: wantsAll ? undefined : { columns, mayHold } };
   });
+}
+
+/** A look at the footers of files would only come on top. */
+function isMost(columns: ReadonlySet<string> | undefined, { columns: { tags, fields } }: Snapshot): boolean {
+  return columns === undefined || columns.size > (tags.length + fields.length + 2) / 2;
 }
 
 /** Of question and table versions. How the answer is written comes on top (`http/query-routes.ts`). */

@@ -41,7 +41,7 @@ before(async () => {
   const bytesMax = totalBytes(fixture) / 5;
   faraway = await Faraway.open(fixture, {
     bytesMax,
-    slices: { fileBytesMin: 1, gapBytesMax: 100, pieceBytesMax: 3_000, shareMax: Infinity },
+    slices: { fileBytesMin: 1, gapBytesMin: 100, pieceBytesMax: 3_000, shareMax: Infinity },
   });
 });
 after(async () => {

@@ -89,11 +89,7 @@ export function parseFooter(
     const rowGroups = readList(bytes, required(file, fileMetaData.rowGroups), thrift.struct).map((span) => {
       const { rowCount, chunks } = readRowGroup(bytes, span, columns.length);
       for (const chunk of chunks) pages.push(chunk.pages);
-      return {
-        rowCount,
-        span,
-        ...bounds.of(chunks.map(({ metadata }) => readStruct(bytes, metadata.start))),
-      };
+      return { rowCount, span, ...bounds.of(chunks) };
     });
     return areApart(pages, fileBytes - bytes.length - tailBytes) ? { bytes, columns, rowGroups } : undefined;
   } catch (error) {

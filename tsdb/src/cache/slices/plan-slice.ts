@@ -3,19 +3,21 @@
  *
  *     PAR1  <pages of the chosen columns, row group by row group>  <footer>  <its length>  PAR1
  *
- * Ranges of the file with little between them are fetched as one. There are at most `rangesMax` of them, so that wide gaps are
- * joined too where a few columns of very many row groups are wanted; long ranges are fetched in pieces, each in memory until it
- * is written.
+ * Ranges of the file with little between them are fetched as one: where there are many, with more between them, since they are then
+ * no longer all on their way at once. Long ranges are fetched in pieces, each in memory until it is written.
  */
 import { timeColumnName } from '@varve/common/contract/columns.js';
 import type { ByteRange } from '@varve/common/store/store.js';
 import type { Wanted } from '../../delta/data-files.js';
 import { chunksOf, type ParquetFooter, type RowGroup } from './parquet-footer.js';
 
-/** Requests run at the same time, so that one more costs less time than this many bytes of a slow link. */
-export const defaultGapBytesMax = 65_536;
-const rangesMax = 64;
-export const defaultPieceBytesMax = 4 << 20;
+const defaultGapBytesMin = 8_192;
+/** What a link brings in the time that a request takes when many are under way. */
+const gapBytesMax = 131_072;
+/** A few rounds of those that run at the same time. */
+const rangesWanted = 64;
+const rangesMax = 1_024;
+const defaultPieceBytesMax = 4 << 20;
 
 /** Positions in the footer's lists. */
 export interface SliceChoice {
@@ -60,14 +62,15 @@ function positions<Item>(items: readonly Item[], isChosen: (item: Item) => boole
 }
 
 export interface SliceLimits {
-  readonly gapBytesMax?: number;
+  /** Fewer bytes than this are fetched along. */
+  readonly gapBytesMin?: number;
   readonly pieceBytesMax?: number;
 }
 
 export function planSlice(
   footer: ParquetFooter,
   choice: SliceChoice,
-  { gapBytesMax = defaultGapBytesMax, pieceBytesMax = defaultPieceBytesMax }: SliceLimits = {},
+  { gapBytesMin = defaultGapBytesMin, pieceBytesMax = defaultPieceBytesMax }: SliceLimits = {},
 ): SlicePlan {
   // Behind `PAR1`.
   let pagesEnd = 4;
@@ -85,8 +88,7 @@ export function planSlice(
   const inOrder = pages
     .filter(({ start, end }) => end > start)
     .sort((left, right) => left.start - right.start);
-  let ranges = joinRanges(inOrder, gapBytesMax);
-  for (let gap = gapBytesMax; ranges.length > rangesMax; gap = 2 * gap + 1) ranges = joinRanges(inOrder, gap);
+  const ranges = planRanges(inOrder, gapBytesMin);
   const bytesFetched = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
   return {
     choice,
@@ -98,11 +100,18 @@ export function planSlice(
 }
 
 /** @param sorted by their start, none overlapping */
-function joinRanges(sorted: readonly ByteRange[], gapBytesMax: number): ByteRange[] {
+function planRanges(sorted: readonly ByteRange[], gapBytesMin: number): ByteRange[] {
+  for (let gap = gapBytesMin; ; gap = 2 * gap + 1) {
+    const ranges = joinRanges(sorted, gap);
+    if (ranges.length <= (gap < gapBytesMax ? rangesWanted : rangesMax)) return ranges;
+  }
+}
+
+function joinRanges(sorted: readonly ByteRange[], gapBytes: number): ByteRange[] {
   const joined: { start: number; end: number }[] = [];
   for (const { start, end } of sorted) {
     const last = joined.at(-1);
-    if (last && start - last.end <= gapBytesMax) last.end = end;
+    if (last && start - last.end <= gapBytes) last.end = end;
     else joined.push({ start, end });
   }
   return joined;

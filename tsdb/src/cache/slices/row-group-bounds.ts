@@ -7,7 +7,7 @@
 import { layoutOf, packBounds, type BoundsLayout } from '../../delta/file-bounds.js';
 import type { RowsExtent } from '../../delta/snapshot.js';
 import { columnMetaData, fileMetaData, statistics, typeDefinedOrder } from './parquet-fields.js';
-import type { FooterColumn } from './parquet-footer.js';
+import type { ColumnChunk, FooterColumn } from './parquet-footer.js';
 import { readBinary, readList, readStruct, thrift, type Fields } from './thrift-compact.js';
 
 /** What the statistics of row groups say. */
@@ -31,14 +31,15 @@ export class BoundsReader {
       spans.every(({ start }) => readStruct(bytes, start).has(typeDefinedOrder));
   }
 
-  /** @param metadata `ColumnMetaData` of each column */
-  of(metadata: readonly Fields[]): Omit<RowsExtent, 'day'> {
+  /** @param chunks of each column */
+  of(chunks: readonly ColumnChunk[]): Omit<RowsExtent, 'day'> {
     const minValues: Record<string, string> = {};
     const maxValues: Record<string, string> = {};
     let { minTimeUs, maxTimeUs } = this.#within;
     for (const [index, { name, kind }] of this.#hasOrder ? this.#columns.entries() : []) {
-      const field = metadata[index]?.get(columnMetaData.statistics);
-      if (kind === 'other' || field === undefined) continue;
+      const chunk = kind === 'other' ? undefined : chunks[index];
+      const field = chunk && readStruct(this.#bytes, chunk.metadata.start).get(columnMetaData.statistics);
+      if (field === undefined) continue;
       const fields = readStruct(this.#bytes, field.start);
       const [min, max] = [statistics.minValue, statistics.maxValue].map((id) => fields.get(id));
       if (!min || !max) continue;

@@ -49,7 +49,7 @@ export async function assertSlicesHold(
   const choices = fc.record({
     rowGroups: fc.subarray([...footer.rowGroups.keys()]),
     columns: fc.subarray([...footer.columns.keys()], { minLength: 1 }),
-    gapBytesMax: fc.constantFrom(0, 10, 1_000, 1e6),
+    gapBytesMin: fc.constantFrom(0, 10, 1_000, 1e6),
     pieceBytesMax: fc.constantFrom(7, 1_000, 1e6),
   });
   await fc.assert(

@@ -85,13 +85,13 @@ test('chooses the row groups that may hold a row, and the columns that are named
   assert.deepEqual([all?.columns.length, all?.rowGroups.length], [9, footer.rowGroups.length]);
 });
 
-test('fetches no more than 64 ranges, and between small gaps one', async () => {
+test('fetches what has little between it as one range, the more of it the more ranges there are', async () => {
   const footer = footerOf(await readFile(await write('ranges', 'ROW_GROUP_SIZE 2048')));
   assert.ok(footer);
   const rowGroups = [...footer.rowGroups.keys()];
   const choice = { rowGroups, columns: [0, 4] };
-  const near = planSlice(footer, choice, { gapBytesMax: 1e6 });
-  const far = planSlice(footer, choice, { gapBytesMax: 0 });
+  const near = planSlice(footer, choice, { gapBytesMin: 1e6 });
+  const far = planSlice(footer, choice, { gapBytesMin: 0 });
   assert.equal(near.ranges.length, 1);
   assert.equal(far.ranges.length, 2 * rowGroups.length);
   assert.ok(near.bytesFetched > far.bytesFetched);
@@ -99,7 +99,8 @@ test('fetches no more than 64 ranges, and between small gaps one', async () => {
   const long = footerOf(await readFile(await write('many', 'ROW_GROUP_SIZE 2048', many)));
   assert.ok(long && long.rowGroups.length > 100);
   const wide = { rowGroups: [...long.rowGroups.keys()], columns: [0, 2] };
-  assert.ok(planSlice(long, wide, { gapBytesMax: 0, pieceBytesMax: 1e9 }).ranges.length <= 64);
+  assert.ok(planSlice(long, wide, { gapBytesMin: 0, pieceBytesMax: 1e9 }).ranges.length <= 64);
+  assert.ok(planSlice(long, wide, { gapBytesMin: 0, pieceBytesMax: 1_000 }).ranges.length > 64);
 });
 
 const nested: Readonly<Record<string, string>> = {

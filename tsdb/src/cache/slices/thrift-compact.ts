@@ -41,11 +41,11 @@ export interface Field extends Span {
 export type Fields = ReadonlyMap<number, Field>;
 
 const depthMax = 32;
-const fixedLengths: Readonly<Record<number, number>> = {
-  [thrift.byte]: 1,
-  [thrift.double]: 8,
-  [thrift.uuid]: 16,
-};
+const fixedLengths: ReadonlyMap<number, number> = new Map([
+  [thrift.byte, 1],
+  [thrift.double, 8],
+  [thrift.uuid, 16],
+]);
 
 /** The fields of the struct that begins at `start`. */
 export function readStruct(bytes: Uint8Array, start: number): Fields {
@@ -81,7 +81,7 @@ class CompactReader {
     this.position = start;
   }
 
-  fields(depth = 0): Fields {
+  fields(): Fields {
     const fields = new Map<number, Field>();
     let id = 0;
     for (;;) {
@@ -90,7 +90,7 @@ class CompactReader {
       const [delta, type] = [header >> 4, header & 15];
       id = delta === 0 ? this.zigzag() : id + delta;
       const start = this.position;
-      if (type !== thrift.true && type !== thrift.false) this.#skip(type, depth);
+      this.#skipField(type, 0);
       fields.set(id, { type, start, end: this.position });
     }
   }
@@ -125,19 +125,35 @@ class CompactReader {
 
   #skip(type: number, depth: number): void {
     if (depth > depthMax) throw malformed(this.position);
-    const length = fixedLengths[type];
-    if (length !== undefined) this.#advance(length);
-    else if (type === thrift.i16 || type === thrift.i32 || type === thrift.i64) this.varint();
+    // The most frequent first.
+    if (type === thrift.i64 || type === thrift.i32 || type === thrift.i16) this.#skipVarint();
     else if (type === thrift.binary) this.#advance(this.varint());
     else if (type === thrift.list || type === thrift.set) this.#skipList(depth + 1);
+    else if (type === thrift.struct) this.#skipStruct(depth + 1);
     else if (type === thrift.map) this.#skipMap(depth + 1);
-    else if (type === thrift.struct) this.fields(depth + 1);
+    else if (fixedLengths.has(type)) this.#advance(fixedLengths.get(type) ?? 0);
     else throw malformed(this.position);
+  }
+
+  #skipVarint(): void {
+    while (this.#byte() >= 128);
   }
 
   #skipList(depth: number): void {
     const { count, type } = this.#listHeader();
     for (let index = 0; index < count; index++) this.#skipElement(type, depth);
+  }
+
+  #skipStruct(depth: number): void {
+    for (let header = this.#byte(); header !== 0; header = this.#byte()) {
+      if (header < 16) this.#skipVarint();
+      this.#skipField(header & 15, depth);
+    }
+  }
+
+  /** A boolean is in the header. */
+  #skipField(type: number, depth: number): void {
+    if (type !== thrift.true && type !== thrift.false) this.#skip(type, depth);
   }
 
   #skipElement(type: number, depth: number): void {
