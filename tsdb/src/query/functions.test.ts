@@ -54,6 +54,12 @@ const examples: [sql: string, rows: string[], params?: Record<string, string>][]
     ['dev-0,00:07,7', 'dev-1,00:07,107'],
   ],
   [
+    `select a.time, a.temperature, b.temperature as other from environment a
+      asof join (select * from environment where temperature <> 101) b on b.device = 'dev-1' and a.time >= b.time
+      where a.device = 'dev-0' and a.time < '2026-01-01 00:06:00Z' order by a.time`,
+    ['00:00,0,100', '00:01,1,100', '00:05,5,105'],
+  ],
+  [
     `select device, unnest(lttb(time, temperature, 3), recursive := true) from environment group by device order by all`,
     [
       'dev-0,00:00,0',
