@@ -41,10 +41,12 @@ export class CrashModel {
   /** Puts one more shipment into the inbox. */
   async ship(store: Store, session: Session, folder: string): Promise<void> {
     const values = new Map<string, number>();
-    const day = wholeBetween(this.#random, 0, dayCount - 1);
+    const day = pick(
+      this.#random,
+      Array.from({ length: dayCount }, (_, index) => index).filter((one) => this.#devicesOf(one).length > 0),
+    );
     for (let index = 0; index < rowsPerShipment; index += 1) {
-      const device = devices[wholeBetween(this.#random, 0, devices.length - 1)] ?? '';
-      if (this.#deleted.has(`${device} ${day}`)) continue;
+      const device = pick(this.#random, this.#devicesOf(day));
       const timeUs = startUs + day * dayUs + wholeBetween(this.#random, 0, secondsMax) * 1_000_000;
       values.set(`${device} ${timeUs}`, wholeBetween(this.#random, 0, 1_000_000));
     }
@@ -52,6 +54,11 @@ export class CrashModel {
     const key = { agent: 'crash', epoch: 'e1', lane: 'live', database: 'main', table, seq: this.#seq };
     await putShipment(store, session, join(folder, `${this.#seq}.parquet`), key, values);
     for (const [row, value] of values) this.rows.set(row, value);
+  }
+
+  /** Those whose day is not deleted: nothing is shipped into what is. */
+  #devicesOf(day: number): string[] {
+    return devices.filter((device) => !this.#deleted.has(`${device} ${day}`));
   }
 
   /** A device's day that is to go; the model lets it go at once. Undefined when most have gone. */
@@ -73,6 +80,12 @@ export class CrashModel {
   lines(): string[] {
     return [...this.rows].map(([row, value]) => `${row} ${value}`).sort();
   }
+}
+
+function pick<Item>(random: Random, items: readonly Item[]): Item {
+  const item = items[wholeBetween(random, 0, items.length - 1)];
+  if (item === undefined) throw new RangeError('there is nothing to pick from');
+  return item;
 }
 
 function textOf(us: number): string {
