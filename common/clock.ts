@@ -11,6 +11,8 @@ export interface Clock {
   monotonicMs(): number;
   /** Resolves after `ms`, or at once when `signal` aborts: it never rejects, loops look at the signal themselves. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `work` after `ms`. @returns what calls that off, and may be called too late. Cheaper than a sleep with a signal. */
+  after(ms: number, work: () => void): () => void;
 }
 
 /** `performance.now` is this clock too, and cheaper, but counts from the start of each thread. */
@@ -19,7 +21,7 @@ const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => threadStartMs + performance.now(),
-  // Not `timers/promises`: it makes an error with a stack of every sleep that is ended, and each query ends two.
+  // Not `timers/promises`: it makes an error with a stack of every sleep that is ended.
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) {
@@ -34,4 +36,8 @@ export const systemClock: Clock = {
       const timer = setTimeout(wake, ms);
       signal?.addEventListener('abort', wake, { once: true });
     }),
+  after: (ms, work) => {
+    const timer = setTimeout(work, ms);
+    return () => clearTimeout(timer);
+  },
 };

@@ -59,9 +59,18 @@ async function deleteWhileItRuns(context: TestContext, store?: unknown): Promise
   assert.deepEqual(await installation.tsdb?.stop(), { code: 0, signal: null });
 }
 
-/** As somebody at a prompt does, who does not know what is written there at that moment. */
-function deleteFolder(path: string): void {
-  rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 5 });
+/**
+ * As somebody at a prompt does, who does not know what is written there at that moment, and who repeats the command when
+ * it says that the folder is not empty. (`maxRetries` of Node 20 repeats only the removal of the emptied folder itself,
+ * which cannot help once a file has been written into it.)
+ */
+function deleteFolder(path: string, attempts = 20): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY' || attempts === 1) throw error;
+    deleteFolder(path, attempts - 1);
+  }
 }
 
 async function waitUntilRight(installation: Installation, sql: string, row: unknown[]): Promise<void> {

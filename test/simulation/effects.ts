@@ -70,6 +70,7 @@ export class Effects {
     nowMs: () => this.#nowMs + this.#wallOffsetMs,
     monotonicMs: () => this.#nowMs,
     sleep: (ms, signal) => this.#sleep(ms, signal),
+    after: (ms, work) => this.#after(ms, work),
   };
 
   note(what: string): void {
@@ -179,13 +180,25 @@ export class Effects {
     if (signal?.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const end = () => {
-        this.#timers = this.#timers.filter((other) => other !== timer);
+        callOff();
         signal?.removeEventListener('abort', end);
         resolve();
       };
-      const timer: Timer = { dueMs: this.#nowMs + ms, fire: end };
+      const callOff = this.#after(ms, end);
       signal?.addEventListener('abort', end);
-      if (ms < foreverMs) this.#timers.push(timer);
     });
+  }
+
+  #after(ms: number, work: () => void): () => void {
+    const callOff = () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+    const fire = () => {
+      callOff();
+      work();
+    };
+    const timer: Timer = { dueMs: this.#nowMs + ms, fire };
+    if (ms < foreverMs) this.#timers.push(timer);
+    return callOff;
   }
 }

@@ -26,9 +26,16 @@ export class VirtualTime implements Clock {
   }
 
   sleep(ms: number): Promise<void> {
-    return new Promise((wake) => {
-      this.#push({ dueMs: this.#nowMs + ms, order: (this.#order += 1), wake });
-    });
+    return new Promise((wake) => void this.after(ms, wake));
+  }
+
+  after(ms: number, work: () => void): () => void {
+    let isOff = false;
+    const wake = () => isOff || work();
+    this.#push({ dueMs: this.#nowMs + ms, order: (this.#order += 1), wake });
+    return () => {
+      isOff = true;
+    };
   }
 
   /** Until `untilMs`, or nobody sleeps any more. */
