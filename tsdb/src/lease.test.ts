@@ -29,13 +29,18 @@ class TestClock implements Clock {
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return;
     await new Promise<void>((resolve) => {
-      const sleeper = { untilMs: this.#ms + ms, wake: resolve };
-      this.#sleepers.add(sleeper);
+      const callOff = this.after(ms, resolve);
       signal?.addEventListener('abort', () => {
-        this.#sleepers.delete(sleeper);
+        callOff();
         resolve();
       });
     });
+  }
+
+  after(ms: number, wake: () => void): () => void {
+    const sleeper = { untilMs: this.#ms + ms, wake };
+    this.#sleepers.add(sleeper);
+    return () => this.#sleepers.delete(sleeper);
   }
 
   async pass(seconds: number): Promise<void> {

@@ -1,5 +1,6 @@
 /** `varve-tsdb`: the command line. The only file of tsdb that touches the process. */
 import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemClock } from '@varve/common/clock.js';
 import { parseDurationMs } from '@varve/common/config/units.js';
@@ -82,10 +83,15 @@ addCommand(
       level: options.logLevel,
       stream: process.stderr,
     });
-    const registry = createRegistry(() => process.memoryUsage.rss());
+    const residentBytes = () => process.memoryUsage.rss();
+    const registry = createRegistry(residentBytes);
+    const memory = {
+      residentBytes,
+      machineBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity),
+    };
     const blockingThreads = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
     await runTsdb(
-      { config, version, blockingThreads, clock: systemClock, log, registry },
+      { config, version, blockingThreads, memory, clock: systemClock, log, registry },
       stopSignal(process),
     );
   });

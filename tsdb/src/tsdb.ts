@@ -28,6 +28,7 @@ import { openIngester } from './ingest/ingester.js';
 import { openSeriesRegister } from './latest/open-series-register.js';
 import { JobBook } from './jobs.js';
 import { Lease } from './lease.js';
+import type { ProcessMemory } from './query/memory-watch.js';
 import { openQueryEngine } from './query/open-query-engine.js';
 import { Upkeep } from './upkeep/upkeep.js';
 
@@ -36,6 +37,7 @@ export interface TsdbOptions {
   readonly version: string;
   /** Threads of libuv's pool. */
   readonly blockingThreads?: number;
+  readonly memory: ProcessMemory;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
@@ -70,6 +72,7 @@ export async function runTsdb(options: TsdbOptions, signal: AbortSignal): Promis
     ...(options.blockingThreads !== undefined && { blockingThreads: options.blockingThreads }),
     memoryBytesMax: cache.memoryBytes,
     spillBytesMax: cache.diskBytes,
+    memory: options.memory,
   });
   const lease = await Lease.open({ ...common, store, dataDir, isNeeded: config.lease });
   const ingester = await openIngester({

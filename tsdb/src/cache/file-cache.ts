@@ -81,8 +81,16 @@ export class FileCache implements DataFiles {
     return await this.acquireUnseen(files, undefined);
   }
 
-  async acquireUnseen(files: readonly DataFile[], wanted: Wanted | undefined): Promise<AcquiredFiles> {
-    if (this.#localFiles.holds(files)) return await this.#localFiles.acquire(files);
+  acquireUnseen(
+    files: readonly DataFile[],
+    wanted: Wanted | undefined,
+  ): AcquiredFiles | Promise<AcquiredFiles> {
+    return this.#localFiles.holds(files)
+      ? this.#localFiles.acquire(files)
+      : this.#acquireCopies(files, wanted);
+  }
+
+  async #acquireCopies(files: readonly DataFile[], wanted: Wanted | undefined): Promise<AcquiredFiles> {
     const large = wanted ? files.filter((file) => this.#slices.mayCut(file)) : [];
     const isLarge = new Set(large);
     // Small ones are on their way while the others' footers are looked at.

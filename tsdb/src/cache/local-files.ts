@@ -18,6 +18,8 @@ export class LocalFiles {
   readonly #looks = new Gate(looksMax);
   /** Keys of files that were there, with the right size. Data files never change; a look costs more than some queries. */
   readonly #known = new Set<string>();
+  /** By the very list that was asked for: a plan that comes again asks for the same. */
+  readonly #acquired = new WeakMap<readonly DataFile[], AcquiredFiles>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -27,12 +29,25 @@ export class LocalFiles {
     return files.every(({ key }) => this.#store.localPath(key) !== undefined);
   }
 
-  /** @throws Failure `object_missing`, `object_corrupt` */
-  async acquire(files: readonly DataFile[]): Promise<AcquiredFiles> {
+  /** At once where each was looked at before. @throws Failure `object_missing`, `object_corrupt` */
+  acquire(files: readonly DataFile[]): AcquiredFiles | Promise<AcquiredFiles> {
+    const acquired = this.#acquired.get(files);
+    if (acquired) return acquired;
     const unknown = files.filter(({ key }) => !this.#known.has(key));
+    return unknown.length === 0 ? this.#acquire(files) : this.#lookAndAcquire(files, unknown);
+  }
+
+  async #lookAndAcquire(files: readonly DataFile[], unknown: readonly DataFile[]): Promise<AcquiredFiles> {
     await Promise.all(unknown.map((file) => this.#looks.run(() => this.#look(file))));
+    return this.#acquire(files);
+  }
+
+  #acquire(files: readonly DataFile[]): AcquiredFiles {
     const paths = new Map(files.map(({ path, key }) => [path, this.#store.localPath(key) ?? '']));
-    return { paths, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), release: () => undefined };
+    const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+    const acquired = { paths, bytes, release: () => undefined };
+    this.#acquired.set(files, acquired);
+    return acquired;
   }
 
   async #look(file: DataFile): Promise<void> {

@@ -37,9 +37,13 @@ export interface DataFiles {
 
   /**
    * The same without a look whether copies are still there: whoever misses one calls `forgetMissing` and acquires them again.
+   * At once where nothing need be waited for.
    * @param wanted undefined: all
    */
-  acquireUnseen(files: readonly DataFile[], wanted: Wanted | undefined): Promise<AcquiredFiles>;
+  acquireUnseen(
+    files: readonly DataFile[],
+    wanted: Wanted | undefined,
+  ): AcquiredFiles | Promise<AcquiredFiles>;
 
   /** What `acquireUnseen` would read, and bring here first. May look at footers; never throws. */
   estimate(files: readonly DataFile[], wanted: Wanted | undefined): Promise<ReadEstimate>;

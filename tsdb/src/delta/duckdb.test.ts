@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { isFailure } from '@varve/common/errors.js';
 import { DuckDb, SqlError } from './duckdb.js';
 
 let folder = '';
@@ -40,4 +41,28 @@ test('rows may be left untaken', async () => {
     for await (const rows of session.stream('FROM range(10000)')) sum += rows.length;
     assert.equal(sum, 10_000);
   });
+});
+
+test('spills no more than it may', async () => {
+  const tempDir = join(folder, 'spill');
+  await mkdir(tempDir);
+  const tempBytesMax = 10e6;
+  const small = new DuckDb({ tempDir, memoryBytesMax: 64e6, tempBytesMax, threads: 1 });
+  const sort = 'CREATE TEMP TABLE t AS SELECT md5(i::VARCHAR) AS m, i FROM range(2000000) r(i) ORDER BY ALL';
+  let isDone = false;
+  const sorted = small
+    .withSession((session) => session.run(sort))
+    .catch((error: unknown) => error)
+    .finally(() => (isDone = true));
+  let peak = 0;
+  while (!isDone) {
+    const files = (await readdir(tempDir)).map((name) =>
+      stat(join(tempDir, name)).catch(() => ({ size: 0 })),
+    );
+    peak = Math.max(peak, ...[(await Promise.all(files)).reduce((sum, { size }) => sum + size, 0)]);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  assert.ok(isFailure(await sorted, 'disk_full'), String(await sorted));
+  assert.ok(peak > tempBytesMax / 2 && peak < tempBytesMax * 1.1, `${peak} bytes were spilled`);
+  await small.close();
 });

@@ -68,16 +68,20 @@ export class DuckDb {
 }
 
 async function openInstance(options: DuckDbOptions): Promise<DuckDBInstance> {
-  return await DuckDBInstance.create(':memory:', {
+  const instance = await DuckDBInstance.create(':memory:', {
     threads: String(options.threads),
     memory_limit: `${options.memoryBytesMax}B`,
     temp_directory: options.tempDir,
-    max_temp_directory_size: `${options.tempBytesMax}B`,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     // It knows a file again by path, size and second of change: too little for files that are written a moment ago.
     enable_external_file_cache: 'false',
   });
+  const connection = await instance.connect();
+  // Given when the instance is made, DuckDB 1.5.6 shows it and does not heed it.
+  await connection.run(`SET GLOBAL max_temp_directory_size = '${options.tempBytesMax}B'`);
+  connection.closeSync();
+  return instance;
 }
 
 function toSession(connection: DuckDBConnection, onInstanceLost: () => void): Session {

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '@varve/common/clock.js';
+import { systemClock, type Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 import { silentLogger } from '@varve/common/log.js';
 import { watchCatalog } from './watch-catalog.js';
 
 test('goes on when the store fails, and ends when it is told to', async () => {
   const stop = new AbortController();
-  const clock: Clock = { nowMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
+  const clock: Clock = { ...systemClock, sleep: () => Promise.resolve() };
   let refreshes = 0;
   const refresh = async () => {
     refreshes += 1;
@@ -20,7 +20,7 @@ test('goes on when the store fails, and ends when it is told to', async () => {
 });
 
 test('does not hide a fault of ours', async () => {
-  const clock: Clock = { nowMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() };
+  const clock: Clock = { ...systemClock, sleep: () => Promise.resolve() };
   const catalog = { current: () => [], refresh: () => Promise.reject(new TypeError('a fault')) };
   await assert.rejects(
     watchCatalog({ catalog, clock, log: silentLogger() }, new AbortController().signal),

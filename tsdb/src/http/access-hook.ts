@@ -39,10 +39,14 @@ export function visibleTables<S extends Snapshot>(
   request: FastifyRequest,
   snapshots: readonly S[],
 ): readonly S[] {
+  const isVisible = visibility(request);
+  return isVisible ? snapshots.filter(isVisible) : snapshots;
+}
+
+/** Which tables the request may see; undefined: all. */
+export function visibility(request: FastifyRequest): ((snapshot: Snapshot) => boolean) | undefined {
   const scopes = scopesOf.get(request);
-  return scopes
-    ? snapshots.filter(({ name }) => allows(scopes, 'read', name.database, name.table))
-    : snapshots;
+  return scopes && (({ name }) => allows(scopes, 'read', name.database, name.table));
 }
 
 function bearerOf({ headers: { authorization = '' } }: FastifyRequest): string {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -188,6 +189,77 @@ test('more than a million rows come as CSV, compressed, and end with a status', 
   const zipped = await raw(path.replace('1050000', '300000'), { 'accept-encoding': 'gzip' });
   assert.equal(zipped.headers['content-encoding'], 'gzip');
   assert.ok(zipped.text.length < plain.text.length / 2);
+});
+
+/**
+ * What the server hands to the system at once for each answer of one connection. On the side of a client two writes may come as one
+ * piece of data or as two, as chance has it.
+ */
+async function writesOf(paths: readonly string[]): Promise<string[][]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const answers: string[][] = [];
+  server.server.once('connection', (socket) => {
+    const write = socket._write.bind(socket);
+    const writeAll = socket._writev?.bind(socket);
+    socket._write = (chunk: Uint8Array | string, encoding, done) => {
+      answers.at(-1)?.push(String(chunk));
+      write(chunk, encoding, done);
+    };
+    socket._writev = (chunks, done) => {
+      answers.at(-1)?.push(chunks.map(({ chunk }) => String(chunk)).join(''));
+      writeAll?.(chunks, done);
+    };
+  });
+  for (const path of paths) {
+    answers.push([]);
+    await new Promise<void>((resolve, reject) => {
+      const sent = httpRequest(url(path), { agent }, (response) => response.resume().once('end', resolve));
+      sent.once('error', reject).end();
+    });
+  }
+  agent.destroy();
+  return answers;
+}
+
+test('a small answer leaves in one write, with its headers and its trailers', async () => {
+  const formats = ['json', 'jsonl', 'csv', 'arrow', 'parquet', 'pretty'];
+  const path = (format: string) => `/api/v1/query?sql=select+42+as+answer&format=${format}`;
+  const answers = await writesOf(formats.map(path));
+  for (const [index, writes] of answers.entries()) {
+    assert.equal(writes.length, 1, formats[index]);
+    assert.match(
+      writes[0] ?? '',
+      /^HTTP\/1.1 200 OK\r\n[^]*answer[^]*\r\n0\r\nx-query-status: ok\r\n(?:.+\r\n)*\r\n$/,
+    );
+  }
+  const [large = []] = await writesOf(['/api/v1/query?sql=from+range(200000)&format=csv']);
+  assert.ok(large.length > 1);
+});
+
+/** The answer as it is on the wire. */
+async function bytesOf(request: string): Promise<string> {
+  const { port } = new URL(url('/'));
+  return await new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(Number(port), '127.0.0.1', () => socket.write(request));
+    socket.on('data', (part) => (text += part.toString('latin1')));
+    socket.on('end', () => {
+      resolve(text);
+    });
+    socket.on('error', reject);
+  });
+}
+
+test('a client of HTTP/1.0 gets no chunks, and HEAD no body', async () => {
+  const path = '/api/v1/query?sql=select+42+as+answer&format=csv';
+  const old = await bytesOf(`GET ${path} HTTP/1.0\r\n\r\n`);
+  assert.match(old, /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nanswer\r\n42\r\n$/);
+  assert.doesNotMatch(old, /transfer-encoding|trailer/i);
+  for (const rows of [1, 200_000]) {
+    const query = `/api/v1/query?sql=from+range(${rows})&format=csv`;
+    const head = await bytesOf(`HEAD ${query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    assert.match(head, /^HTTP\/1.1 200 OK\r\n[^]*content-type: text\/csv[^]*\r\n\r\n$/);
+  }
 });
 
 test('a failure after the first rows is the last of JSON lines, and the body breaks off', async () => {

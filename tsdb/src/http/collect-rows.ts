@@ -16,7 +16,7 @@ export async function collectRows(
 ): Promise<CollectedRows> {
   const answer = await engine.query(request, client);
   let text = '';
-  for await (const piece of renderAnswer(answer, 'json')) text += String(piece);
+  for await (const piece of renderAnswer(answer, 'json')) text += Buffer.from(piece).toString();
   const { rows, truncated } = JSON.parse(text) as { rows: JsonCell[][]; truncated: boolean };
   return { rows, isTruncated: truncated };
 }

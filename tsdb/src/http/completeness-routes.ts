@@ -94,11 +94,15 @@ async function findGaps(
     { ...gapsSql(question, given.min), rowsMax: given.max_rows },
     client.signal,
   );
-  const hasLedger = findTable(catalog.current(), losses.database, losses.table) !== undefined;
-  const lost = hasLedger
+  const tables = catalog.current();
+  const ledger = findTable(tables, losses.database, losses.table);
+  const streams = tables
+    .filter((other) => other.name.database === name.database)
+    .map((other) => other.name.table);
+  const lost = ledger
     ? await collectRows(
         engine,
-        { ...lossesSql(losses, window.startMs, window.endMs), rowsMax: lossesMax },
+        { ...lossesSql(ledger, name.table, streams, window), rowsMax: lossesMax },
         client.signal,
       )
     : { rows: [] };
@@ -110,8 +114,8 @@ async function findGaps(
   };
 }
 
-function toLoss([agent, kind, firstMs, lastMs]: readonly JsonCell[]): AgentLoss {
-  return { agent: String(agent), kind: String(kind), fromMs: Number(firstMs), toMs: Number(lastMs) };
+function toLoss([agent, kind, fromMs, toMs]: readonly JsonCell[]): AgentLoss {
+  return { agent: String(agent), kind: String(kind), fromMs: Number(fromMs), toMs: Number(toMs) };
 }
 
 function showGap(

@@ -7,12 +7,15 @@ import { messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Store } from '@varve/common/store/store.js';
 import type { Snapshot } from '../delta/snapshot.js';
-import { toAgentReport, type AgentReport } from '../sensors/agent-report.js';
+import { toAgentReport } from '../sensors/agent-report.js';
 import {
   agentCompleteness,
-  completeUntilMs,
+  shippedTo,
+  tableCompleteUntilMs,
   type AgentCompleteness,
+  type AgentReports,
   type IngestState,
+  type ShippedTo,
 } from '../sensors/complete-until.js';
 import { readAgents } from './read-agents.js';
 
@@ -27,9 +30,10 @@ export interface CompletenessSources {
 
 export class Completeness {
   readonly #sources: CompletenessSources;
-  #reports: readonly AgentReport[] | undefined;
+  #reports: AgentReports | undefined;
+  readonly #shipped = new WeakMap<Snapshot, { readonly reports: AgentReports; readonly to: ShippedTo }>();
   #readAtMs = Number.NEGATIVE_INFINITY;
-  #reading: Promise<readonly AgentReport[]> | undefined;
+  #reading: Promise<AgentReports> | undefined;
 
   constructor(sources: CompletenessSources) {
     this.#sources = sources;
@@ -38,7 +42,7 @@ export class Completeness {
   /** By agent, from reports that are at most `keptMs` old. @throws Failure of the store */
   async of(snapshot: Snapshot): Promise<AgentCompleteness[]> {
     const reports = this.#isFresh() ? this.#reports : await this.#read();
-    return agentCompleteness(snapshot, reports ?? [], this.#sources.ingestState?.());
+    return agentCompleteness(snapshot, reports ?? new Map(), this.#sources.ingestState?.());
   }
 
   /** Of all tables together, in RFC 3339. Never waits: undefined where it is not known yet, and reads on in the background. */
@@ -47,8 +51,19 @@ export class Completeness {
     const reports = this.#reports;
     if (!reports || snapshots.length === 0) return undefined;
     const ingest = this.#sources.ingestState?.();
-    const times = snapshots.map((snapshot) => completeUntilMs(agentCompleteness(snapshot, reports, ingest)));
+    const times = snapshots.map((snapshot) =>
+      tableCompleteUntilMs(this.#shippedTo(snapshot, reports), snapshot.name, ingest),
+    );
     return times.includes(undefined) ? undefined : new Date(Math.min(...(times as number[]))).toISOString();
+  }
+
+  #shippedTo(snapshot: Snapshot, reports: AgentReports): ShippedTo {
+    let known = this.#shipped.get(snapshot);
+    if (known?.reports !== reports) {
+      known = { reports, to: shippedTo(snapshot, reports) };
+      this.#shipped.set(snapshot, known);
+    }
+    return known.to;
   }
 
   #isFresh(): boolean {
@@ -64,17 +79,17 @@ export class Completeness {
     });
   }
 
-  async #read(): Promise<readonly AgentReport[]> {
+  async #read(): Promise<AgentReports> {
     this.#reading ??= this.#readReports().finally(() => (this.#reading = undefined));
     return await this.#reading;
   }
 
-  async #readReports(): Promise<readonly AgentReport[]> {
+  async #readReports(): Promise<AgentReports> {
     const { store, clock } = this.#sources;
     const nowMs = clock.nowMs();
     const { agents } = await readAgents(store, nowMs);
-    this.#reports = agents.map((one) =>
-      toAgentReport(one.agent, nowMs - one.age_seconds * 1_000, one.status),
+    this.#reports = new Map(
+      agents.map((one) => [one.agent, toAgentReport(one.agent, nowMs - one.age_seconds * 1_000, one.status)]),
     );
     this.#readAtMs = clock.monotonicMs();
     return this.#reports;

@@ -4,7 +4,7 @@
 import { PassThrough, pipeline, type Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 
-type Encoding = 'zstd' | 'br' | 'gzip';
+export type Encoding = 'zstd' | 'br' | 'gzip';
 
 /** Since Node 22.15; the types are of Node 20. */
 const createZstd = (zlib as { createZstdCompress?: () => Transform }).createZstdCompress;

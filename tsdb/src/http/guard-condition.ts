@@ -9,7 +9,8 @@ import { Failure } from '@varve/common/errors.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { quoteName } from '../delta/sql-text.js';
 import type { SerializedSql } from '../query/serialize-sql.js';
-import { guardSql } from '../query/sql-guard.js';
+import { checkPatterns } from '../query/like-patterns.js';
+import { guardSql, placeOf } from '../query/sql-guard.js';
 
 const whereCharactersMax = 10_000;
 const refusedClasses = new Set(['SUBQUERY', 'WINDOW', 'STAR', 'PARAMETER', 'POSITIONAL_REFERENCE']);
@@ -31,6 +32,7 @@ export async function guardCondition(
   const { parameterNames } = guardSql(sql, serialized, [snapshot]);
   const node = serialized.statements?.[0]?.node as TreeNode;
   if (parameterNames.length > 0 || !isOneItem(node)) throw refusal('where must be one expression');
+  checkPatterns(node, (part) => placeOf(sql, part));
   refuseBeyondColumns((node['select_list'] as unknown[])[0]);
 }
 

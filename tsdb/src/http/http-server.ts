@@ -11,6 +11,7 @@ import { createServer } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 
 import type { ServerCertificate } from './server-certificate.js';
+import { Turns } from './turns.js';
 
 export type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
@@ -38,6 +39,10 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     bodyLimit: bodyBytesMax,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 200 },
+  });
+  const turns = new Turns();
+  server.addHook('onRequest', (_request, _reply, done) => {
+    turns.take(done);
   });
   server.setErrorHandler((error, _request, reply) => sendProblem(reply, toFailure(error), log, error));
   server.setNotFoundHandler((request, reply) => {

@@ -47,6 +47,8 @@ const refused: [where: string, code: string][] = [
   ['v > $1', 'sql_not_allowed'],
   ["read_text('/etc/passwd') is null", 'sql_not_allowed'],
   ["getenv('HOME') = 'x'", 'sql_not_allowed'],
+  ["device glob '*a*b'", 'sql_not_allowed'],
+  ["device like 'a' || device", 'sql_not_allowed'],
   ['v > 1 /*', 'sql_syntax'],
   ['x'.repeat(10_001), 'bad_param'],
 ];

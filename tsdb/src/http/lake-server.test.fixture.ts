@@ -12,6 +12,7 @@ import { DeltaLog } from '../delta/delta-log.js';
 import { vacuum } from '../delta/vacuum.js';
 import { TestLake, type TestShipment } from '../ingest/lake.test.fixture.js';
 import { openQueryEngine } from '../query/open-query-engine.js';
+import { ownMemory } from '../query/query.test.fixture.js';
 import { listen } from './http-server.js';
 import { createTsdbServer } from './tsdb-server.js';
 
@@ -50,7 +51,7 @@ export async function openLakeServer({ hasTokens = false } = {}): Promise<LakeSe
       knownNewest: () => undefined,
       dataDir: join(lake.dir, 'data'),
     },
-    ...{ readableFolders: [cacheFolder], memoryBytesMax: 500e6, spillBytesMax: 1e9 },
+    ...{ readableFolders: [cacheFolder], memoryBytesMax: 500e6, spillBytesMax: 1e9, memory: ownMemory() },
   });
   const server = createTsdbServer({
     ...{ ...common, version: '1.2.3', startedMs: clock.nowMs(), catalog, engine, parts: {} },

@@ -94,15 +94,13 @@ async function answerLatest(
     const asked = { ...answer, query: { ...answer.query, ...latestSql(snapshot, question, nowMs) } };
     return await answerQuery(asked, engine, request, reply, log);
   }
-  const { json, rowCount, isTruncated } = latestTexts(rows, snapshot.columns, question, clock.nowMs());
+  const { page, rowCount, isTruncated } = latestTexts(rows, snapshot.columns, question, clock.nowMs());
   const stats = {
     elapsed_ms: Math.round((clock.monotonicMs() - startedMs) * 1_000) / 1_000,
     table_versions: { [tableLabel(snapshot)]: snapshot.version },
   };
-  return reply
-    .header('cache-control', 'no-cache')
-    .type('application/json; charset=utf-8')
-    .send(`{${json},"row_count":${rowCount},"truncated":${isTruncated},"stats":${JSON.stringify(stats)}}\n`);
+  page.put(`,"row_count":${rowCount},"truncated":${isTruncated},"stats":${JSON.stringify(stats)}}\n`);
+  return reply.header('cache-control', 'no-cache').type('application/json; charset=utf-8').send(page.take());
 }
 
 function readQuestion(

@@ -9,19 +9,21 @@
  * An answer that the client has (`If-None-Match`) is not made again: its `ETag` names question, table versions and looks.
  */
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { Failure, messageOf } from '@varve/common/errors.js';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Snapshot } from '../delta/snapshot.js';
 import { tableLabel } from '../query/find-table.js';
+import type { Answer } from '../query/query-answer.js';
 import type { QueryEngine, QueryPlan } from '../query/query-engine.js';
-import { renderAnswer } from '../query/render-answer.js';
-import { visibleTables } from './access-hook.js';
+import { renderPieces } from '../query/render-answer.js';
+import { visibility } from './access-hook.js';
 import { acceptedFormat, mediaTypes } from './answer-format.js';
-import { acceptedEncoding, compress } from './compression.js';
+import { acceptedEncoding } from './compression.js';
+import { KnownQuestions } from './known-questions.js';
 import { readQueryBody, readQueryString, type AskedQuery } from './query-request.js';
 import { toSnakeCase } from './snake-case.js';
+import { takeLittle, writeBody, type Body } from './write-body.js';
 
 /** Until when tables are complete, as far as it is known without waiting. */
 export type CompleteUntil = (snapshots: readonly Snapshot[]) => string | undefined;
@@ -34,16 +36,13 @@ export function addQueryRoutes(
 ): void {
   acceptJsonOfAnyType(server);
   const accepted = (request: FastifyRequest) => () => acceptedFormat(request.headers.accept);
-  server.get('/api/v1/query', (request, reply) =>
-    answerQuery(
+  const questions = new KnownQuestions();
+  server.get('/api/v1/query', (request, reply) => {
+    const asked = questions.of(`${request.headers.accept ?? ''} ${request.url}`, () =>
       readQueryString(request.query as Record<string, unknown>, accepted(request)),
-      engine,
-      request,
-      reply,
-      log,
-      completeUntil,
-    ),
-  );
+    );
+    return answerQuery(asked, engine, request, reply, log, completeUntil);
+  });
   server.post('/api/v1/query', (request, reply) =>
     answerQuery(readQueryBody(request.body, accepted(request)), engine, request, reply, log, completeUntil),
   );
@@ -68,9 +67,14 @@ function acceptJsonOfAnyType(server: FastifyInstance): void {
   });
 }
 
+/** A question, and who else may know its answer than DuckDB; undefined where nobody does. */
+export interface AskedAnswer extends AskedQuery {
+  readonly known?: (plan: QueryPlan, client: AbortSignal) => Promise<Answer | undefined>;
+}
+
 /** @throws Failure whatever is wrong before the first row */
 export async function answerQuery(
-  asked: AskedQuery,
+  asked: AskedAnswer,
   engine: QueryEngine,
   request: FastifyRequest,
   reply: FastifyReply,
@@ -80,101 +84,56 @@ export async function answerQuery(
   const client = new AbortController();
   // After a whole answer nobody is left to be told.
   reply.raw.once('close', () => reply.raw.writableFinished || client.abort());
-  const isVisible = (snapshot: Snapshot) => visibleTables(request, [snapshot]).length > 0;
-  const plan = await engine.plan({ ...asked.query, isVisible });
+  const plan = await engine.plan({ ...asked.query, isVisible: visibility(request) });
   const plannedMs = engine.elapsedMs(plan);
-  const tag = entityTag(asked, plan);
-  void reply
-    .header('x-query-id', plan.queryId)
-    .header(
-      'x-table-version',
-      [...new Set(plan.tables.map(({ snapshot }) => `${tableLabel(snapshot)}=${snapshot.version}`))].join(
-        ', ',
-      ),
-    )
-    .header('vary', 'accept, accept-encoding')
-    .header('cache-control', 'no-cache');
-  const complete = completeUntil?.(plan.tables.map(({ snapshot }) => snapshot));
-  if (complete !== undefined) void reply.header('x-complete-until', complete);
-  if (asked.instead === 'dry_run') return reply.send(await engine.estimate(plan));
-  if (asked.instead) return reply.send(await engine.explain(plan, asked.instead, client.signal));
-  if (tag !== undefined) void reply.header('etag', tag);
-  if (tag !== undefined && isKnown(request.headers['if-none-match'], tag)) return reply.code(304).send();
-  const body = await startBody(asked, plan, engine, client.signal);
+  if (asked.instead) {
+    setPlanHeaders(reply, plan, completeUntil);
+    return reply.send(
+      asked.instead === 'dry_run'
+        ? await engine.estimate(plan)
+        : await engine.explain(plan, asked.instead, client.signal),
+    );
+  }
+  if (isKnown(request.headers['if-none-match'], asked, plan)) {
+    setPlanHeaders(reply, plan, completeUntil, entityTag(asked, plan));
+    return reply.code(304).send();
+  }
+  const body = await startBody(asked, plan, engine, client.signal).catch((error: unknown) => {
+    setPlanHeaders(reply, plan, completeUntil);
+    throw error;
+  });
   const firstMs = engine.elapsedMs(plan) - plannedMs;
+  // Not before the query runs: its first rows are on their way now.
+  setPlanHeaders(reply, plan, completeUntil, entityTag(asked, plan));
   const encoding = acceptedEncoding(request.headers['accept-encoding']);
-  const start = await takeLittle(body.pieces);
-  // Whatever becomes of the reply: what has begun must be ended, also when nobody takes the rest.
-  reply.raw.once('close', () => void body.pieces.return(undefined).catch(() => undefined));
+  const start = await takeLittle(body);
   void reply
     .header('server-timing', `plan;dur=${ms(plannedMs)}, first;dur=${ms(firstMs)}`)
     .type(mediaTypes[asked.format]);
-  for (const [name, value] of Object.entries(body.trailers))
-    reply.trailer(name, () => Promise.resolve(value()));
-  if (start.isWhole && encoding === undefined) {
-    // Its trailers come a moment later and would be a packet of their own; their end uncorks.
-    reply.raw.cork();
-    return reply.send(joined(start.pieces));
-  }
-  return sendStream(logFailure(withStart(start, body.pieces), plan.queryId, log), encoding, reply);
+  writeBody(start, body, reply, { encoding, queryId: plan.queryId, log });
+  return reply;
 }
 
-function sendStream(
-  pieces: AsyncIterable<Piece>,
-  encoding: ReturnType<typeof acceptedEncoding>,
+function setPlanHeaders(
   reply: FastifyReply,
-): FastifyReply {
-  const stream = Readable.from(pieces, { objectMode: false, highWaterMark: littleLength });
-  return encoding === undefined
-    ? reply.send(stream)
-    : reply.header('content-encoding', encoding).send(compress(stream, encoding));
-}
-
-/** Characters, or bytes. What fails before so much is there is a problem document, whatever the format. */
-const littleLength = 65_536;
-
-type Piece = string | Uint8Array;
-
-interface BodyStart {
-  readonly pieces: readonly Piece[];
-  readonly isWhole: boolean;
-}
-
-/** A body up to the first pieces that are more than a little: a stream for it takes longer than many a query. */
-async function takeLittle(body: AsyncIterator<Piece, unknown>): Promise<BodyStart> {
-  const pieces: Piece[] = [];
-  for (let length = 0; length < littleLength;) {
-    const next = await body.next();
-    if (next.done === true) return { pieces, isWhole: true };
-    pieces.push(next.value);
-    length += next.value.length;
-  }
-  return { pieces, isWhole: false };
-}
-
-/** A body is text, or bytes. */
-function joined(pieces: readonly Piece[]): string | Buffer {
-  return pieces.every((piece) => typeof piece === 'string')
-    ? pieces.join('')
-    : Buffer.concat(pieces.map((piece) => Buffer.from(piece)));
-}
-
-async function* withStart({ pieces }: BodyStart, others: AsyncGenerator<Piece>): AsyncGenerator<Piece> {
-  try {
-    yield* pieces;
-    yield* others;
-  } finally {
-    await others.return(undefined);
-  }
-}
-
-interface Body {
-  readonly pieces: AsyncGenerator<Piece>;
-  readonly trailers: Readonly<Record<string, () => string>>;
+  { queryId, tables }: QueryPlan,
+  completeUntil: CompleteUntil | undefined,
+  tag?: string,
+): void {
+  const snapshots = tables.map(({ snapshot }) => snapshot);
+  const versions = new Set(snapshots.map((snapshot) => `${tableLabel(snapshot)}=${snapshot.version}`));
+  void reply
+    .header('x-query-id', queryId)
+    .header('x-table-version', [...versions].join(', '))
+    .header('vary', 'accept, accept-encoding')
+    .header('cache-control', 'no-cache');
+  const complete = completeUntil?.(snapshots);
+  if (complete !== undefined) void reply.header('x-complete-until', complete);
+  if (tag !== undefined) void reply.header('etag', tag);
 }
 
 async function startBody(
-  { format, render }: AskedQuery,
+  { format, render, known }: AskedAnswer,
   plan: QueryPlan,
   engine: QueryEngine,
   client: AbortSignal,
@@ -182,11 +141,12 @@ async function startBody(
   const whole = { 'x-query-status': () => 'ok' };
   if (format === 'parquet') {
     const file = await engine.export(plan, client, render.bytesMax);
-    return { pieces: file.pieces(), trailers: whole };
+    return { pieces: file.pieces(), close: () => file.close(), trailers: whole };
   }
-  const found = await engine.run(plan, client);
+  const found = (await known?.(plan, client)) ?? (await engine.run(plan, client));
   return {
-    pieces: renderAnswer(found, format, render),
+    pieces: renderPieces(found, format, render),
+    close: () => found.close(),
     trailers: { ...whole, 'x-query-truncated': () => String(found.isTruncated) },
   };
 }
@@ -196,28 +156,27 @@ const ms = (value: number) => value.toFixed(2);
 /** Weak: statistics in an answer differ from time to time. */
 function entityTag({ format, render }: AskedQuery, { answerTag }: QueryPlan): string | undefined {
   if (answerTag === undefined) return undefined;
-  const looks = createHash('sha256')
-    .update(JSON.stringify([format, render]))
-    .digest('base64url')
-    .slice(0, 8);
-  return `W/"${answerTag}-${looks}"`;
+  return `W/"${answerTag}-${nameOfLooks(JSON.stringify([format, render]))}"`;
 }
 
-function isKnown(ifNoneMatch: string | undefined, tag: string): boolean {
-  const known = (ifNoneMatch ?? '').split(',').map((part) => part.trim());
-  return known.includes(tag) || known.includes(tag.slice(2)) || known.includes('*');
-}
+/** Few, most of the time. */
+const knownLooks = new Map<string, string>();
+const knownLooksMax = 1_000;
 
-/** The status has been sent: the log is the only place left for the reason. */
-async function* logFailure(
-  pieces: AsyncIterable<Piece>,
-  queryId: string,
-  log: Logger,
-): AsyncGenerator<Piece> {
-  try {
-    yield* pieces;
-  } catch (error) {
-    log.warn({ query_id: queryId, reason: messageOf(error) }, 'an answer was broken off');
-    throw error;
+function nameOfLooks(looks: string): string {
+  let name = knownLooks.get(looks);
+  if (name === undefined) {
+    name = createHash('sha256').update(looks).digest('base64url').slice(0, 8);
+    if (knownLooks.size >= knownLooksMax) knownLooks.clear();
+    knownLooks.set(looks, name);
   }
+  return name;
+}
+
+/** Whether the client has that answer. */
+function isKnown(ifNoneMatch: string | undefined, asked: AskedQuery, plan: QueryPlan): boolean {
+  const tag = ifNoneMatch === undefined ? undefined : entityTag(asked, plan);
+  if (ifNoneMatch === undefined || tag === undefined) return false;
+  const known = ifNoneMatch.split(',').map((part) => part.trim());
+  return known.includes(tag) || known.includes(tag.slice(2)) || known.includes('*');
 }

@@ -24,6 +24,7 @@ import {
   type Fill,
   type RangeBuckets,
   type RangeField,
+  type RangeQuestion,
 } from '../sensors/plan-range.js';
 import { aggregateNames, findAggregate, type RangeAggregate } from '../sensors/range-aggregates.js';
 import { readTimeMs, timeExpected } from '../sensors/read-time.js';
@@ -82,13 +83,18 @@ export const rangeParams = z.strictObject({ ...rangeSchema.shape, ...answerShape
 
 type GivenRange = z.output<typeof rangeSchema>;
 
+/** As a query, and as what it means. */
+export interface AskedRange extends AskedQuery {
+  readonly question: RangeQuestion;
+}
+
 /** @throws Failure `bad_param` naming what is wrong */
 export function readRange(
   snapshot: Snapshot,
   query: Readonly<Record<string, unknown>>,
   nowMs: number,
   accepted: () => AnswerFormat,
-): AskedQuery {
+): AskedRange {
   const { columns, aggregate, name } = snapshot;
   const tags = (aggregate ? mergedTags(columns) : columns.tags).map((tag) => tag.name);
   const { tagValues, others } = splitTags(query, tags, Object.keys(rangeParams.shape));
@@ -101,7 +107,7 @@ export function readRange(
   const fields = chooseFields(given.columns, all);
   const buckets = readBuckets(given, endMs - startMs, asked.render.style.timeZone);
   if (buckets) requireSomething(buckets.aggregates, fields);
-  const plan = planRange({
+  const question = {
     ...name,
     tags,
     fields,
@@ -111,8 +117,8 @@ export function readRange(
     nowMs,
     buckets,
     pointsMax: buckets ? undefined : given.max_points,
-  });
-  return { ...asked, query: { ...asked.query, ...plan } };
+  };
+  return { ...asked, query: { ...asked.query, ...planRange(question) }, question };
 }
 
 /** @throws Failure `bad_param` */

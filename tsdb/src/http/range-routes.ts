@@ -6,7 +6,8 @@ import type { Clock } from '@varve/common/clock.js';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { TableCatalog } from '../delta/snapshot.js';
-import type { QueryEngine } from '../query/query-engine.js';
+import type { QueryEngine, QueryPlan } from '../query/query-engine.js';
+import { RangeMemory } from '../sensors/kept-days/range-memory.js';
 import { acceptedFormat } from './answer-format.js';
 import { badParam } from './check-params.js';
 import { answerQuery, type CompleteUntil } from './query-routes.js';
@@ -22,25 +23,28 @@ export interface RangeSources {
 }
 
 export function addRangeRoutes(server: FastifyInstance, sources: RangeSources): void {
+  const memory = new RangeMemory(sources);
   server.get<{ Params: { table: string } }>('/api/v1/tables/:table/range', (request, reply) =>
-    answerRange(request.params.table, sources, request, reply),
+    answerRange(request.params.table, sources, memory, request, reply),
   );
   server.get('/api/v1/range', (request, reply) => {
     const { table } = request.query as { table?: unknown };
     if (typeof table !== 'string')
       throw badParam('table', 'is missing', 'such as /api/v1/range?table=environment');
-    return answerRange(table, sources, request, reply);
+    return answerRange(table, sources, memory, request, reply);
   });
 }
 
 async function answerRange(
   label: string,
   { catalog, clock, engine, log, completeUntil }: RangeSources,
+  memory: RangeMemory,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const query = request.query as Record<string, unknown>;
   const { snapshot } = await requireTableAsOf(catalog, label, query);
   const asked = readRange(snapshot, query, clock.nowMs(), () => acceptedFormat(request.headers.accept));
-  return await answerQuery(asked, engine, request, reply, log, completeUntil);
+  const known = (plan: QueryPlan, client: AbortSignal) => memory.answer(plan, asked.question, client);
+  return await answerQuery({ ...asked, known }, engine, request, reply, log, completeUntil);
 }

@@ -97,3 +97,12 @@ export const allowedTableFunctions: ReadonlySet<string> = new Set(
 export function isAllowedFunction(name: string): boolean {
   return allowedFunctions.has(name) || rewrittenFunctions.has(name) || /^[^a-z0-9_]+$/.test(name);
 }
+
+const smallMakers: ReadonlySet<string> = new Set(
+  [aggregates, numbers, times].flat().map((name) => name.toLowerCase()),
+);
+
+/** Numbers, times and booleans, or one of its arguments. */
+export function isSmallMaker(name: string): boolean {
+  return smallMakers.has(name) || (/^[^a-z0-9_]+$/.test(name) && name !== '||');
+}

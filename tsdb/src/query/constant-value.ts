@@ -37,22 +37,24 @@ export function constantValue(node: SqlNode, context: ConstantContext): Constant
   const call = plainCall(node);
   if (call) return callValue(call.name, call.args, context);
   if (node['class'] === 'CONSTANT') return literalValue(node['value'] as SqlNode | undefined);
-  if (node['class'] === 'PARAMETER') return scalarValue(paramOf(node, context));
+  if (node['class'] === 'PARAMETER') return scalarValue(paramValue(node, context.params));
   return undefined;
 }
 
 /** The values that a list has, where it is one. */
 export function constantList(node: SqlNode, context: ConstantContext): ConstantValue[] | undefined {
   const call = plainCall(node);
-  const items = Array.isArray(paramOf(node, context))
-    ? (paramOf(node, context) as readonly ParamValue[]).map(scalarValue)
+  const param = paramValue(node, context.params);
+  const items = Array.isArray(param)
+    ? (param as readonly ParamValue[]).map(scalarValue)
     : call?.name === 'list_value'
       ? call.args.map((item) => constantValue(item, context))
       : undefined;
   return items?.every((item) => item !== undefined) ? items : undefined;
 }
 
-function paramOf(node: SqlNode, { params }: ConstantContext): ParamValue | undefined {
+/** Of a node that is a parameter. */
+export function paramValue(node: SqlNode, params: Params): ParamValue | undefined {
   if (node['class'] !== 'PARAMETER') return undefined;
   const name = String(node['identifier']);
   if (Array.isArray(params)) return (params as readonly ParamValue[])[Number(name) - 1];

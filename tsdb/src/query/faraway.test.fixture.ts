@@ -11,7 +11,7 @@ import type { SliceOptions } from '../cache/slices/file-slices.js';
 import { CountingStore } from '../counting-store.js';
 import { openQueryEngine } from './open-query-engine.js';
 import type { QueryEngine, QueryRequest } from './query-engine.js';
-import type { QueryFixture } from './query.test.fixture.js';
+import { ownMemory, type QueryFixture } from './query.test.fixture.js';
 
 export interface FarawayOptions {
   readonly name?: string;
@@ -66,6 +66,7 @@ export class Faraway {
       readableFolders: [cacheFolder],
       memoryBytesMax: 500e6,
       spillBytesMax: 1e9,
+      memory: ownMemory(),
       clock: systemClock,
       log,
       registry,
@@ -104,8 +105,9 @@ export async function ask(engine: QueryEngine, request: string | QueryRequest): 
   const answer = await engine.query({ rowsMax: 1e6, ...asked }, new AbortController().signal);
   try {
     const rows: string[] = [];
-    for await (const { chunk, rowCount } of answer.batches())
-      for (const row of chunk.getRows().slice(0, rowCount)) rows.push(row.map(String).join('|'));
+    for await (const { rowCount, vectorAt } of answer.batches())
+      for (let row = 0; row < rowCount; row++)
+        rows.push(answer.columns.map((_, column) => String(vectorAt(column).getItem(row))).join('|'));
     const { files, bytes } = answer.stats;
     return { rows: rows.sort(), files: files.length, bytes };
   } finally {

@@ -259,7 +259,7 @@ function outputNames(query: SqlNode): (string | undefined)[] | undefined {
   return list.map(outputName);
 }
 
-function outputName(item: SqlNode): string | undefined {
+export function outputName(item: SqlNode): string | undefined {
   return nameAt(item, 'alias') || columnNames(item)?.at(-1);
 }
 
@@ -276,7 +276,7 @@ function sourceOf(select: SqlNode, name: string, isOneItem: boolean): readonly s
   return isOneItem ? [name] : undefined;
 }
 
-function isPlainStar(star: SqlNode): boolean {
+export function isPlainStar(star: SqlNode): boolean {
   return (
     star['columns'] === false &&
     !star['expr'] &&

@@ -145,7 +145,8 @@ function fileOf(partials: readonly PartialRow[]): string {
 
 async function ask(sql: string): Promise<{ names: string[]; types: string[]; rows: unknown[][] }> {
   let text = '';
-  for await (const piece of renderAnswer(await fixture.engine.query({ sql }, nobody))) text += String(piece);
+  for await (const piece of renderAnswer(await fixture.engine.query({ sql }, nobody)))
+    text += Buffer.from(piece).toString();
   const { columns, rows } = JSON.parse(text) as {
     columns: { name: string; type: string }[];
     rows: unknown[][];
@@ -336,7 +337,7 @@ async function explain(sql: string): Promise<PlanNode[]> {
   const paths = [...snapshot.files.values()].map(({ key }) => fixture.store.localPath(key));
   const plan = await duckDb.withSession(async (session) => {
     await session.run(templateSql(sqlColumns(snapshot.columns), template));
-    await session.run(filesSql(snapshot, [template, ...paths]));
+    await session.run(filesSql(snapshot, { paths: [template, ...paths], differ: true }));
     await session.run(viewSql(snapshot));
     const [row] = await session.rows(`EXPLAIN (FORMAT json) ${sql}`);
     return JSON.parse(String(row?.['explain_value'])) as PlanNode[];

@@ -66,7 +66,7 @@ const known = new Map([
 async function ask(sql: string): Promise<{ rows: unknown[][]; files: number }> {
   const answer = await fixture.engine.query({ sql }, new AbortController().signal);
   let text = '';
-  for await (const piece of renderAnswer(answer)) text += String(piece);
+  for await (const piece of renderAnswer(answer)) text += Buffer.from(piece).toString();
   const { rows, stats } = JSON.parse(text) as { rows: unknown[][]; stats: { files: number } };
   return { rows, files: stats.files };
 }

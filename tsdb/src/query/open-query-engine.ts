@@ -14,6 +14,7 @@ import type { DataFiles } from '../delta/data-files.js';
 import type { TableCatalog } from '../delta/snapshot.js';
 import { ExportFolder } from './exported-file.js';
 import type { KnownNewest } from './newest-rows.js';
+import type { ProcessMemory } from './memory-watch.js';
 import { QueryDatabase } from './query-database.js';
 import { QueryEngine } from './query-engine.js';
 import { insideMax } from './query-lanes.js';
@@ -29,12 +30,16 @@ export interface OpenQueryEngineOptions {
   readonly readableFolders: readonly string[];
   readonly memoryBytesMax: number;
   readonly spillBytesMax: number;
+  readonly memory: ProcessMemory;
   /** Threads of libuv's pool, four unless `UV_THREADPOOL_SIZE` says otherwise. */
   readonly blockingThreads?: number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
 }
+
+/** Of ingest, upkeep and whatever else the program does meanwhile, each with a bound of its own. */
+const othersBytes = 2 * 2 ** 30;
 
 export async function openQueryEngine(options: OpenQueryEngineOptions): Promise<QueryEngine> {
   const { dataDir, readableFolders, memoryBytesMax, spillBytesMax } = options;
@@ -45,6 +50,7 @@ export async function openQueryEngine(options: OpenQueryEngineOptions): Promise<
   return await QueryEngine.open({
     ...options,
     blockingThreads: options.blockingThreads ?? 4,
+    growthBytesMax: memoryBytesMax + othersBytes,
     exports,
     views,
     mendLocalFiles: async () => {

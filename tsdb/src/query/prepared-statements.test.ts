@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
-import { PreparedStatements, statementsMax } from './prepared-statements.js';
+import { PreparedStatements, statementKey, statementsMax } from './prepared-statements.js';
 
 let folder = '';
 let connection: DuckDBConnection;
@@ -48,8 +48,8 @@ test('a statement that is kept reads the files of now', async () => {
 test('is kept apart by the schema that stands for tables without one', async () => {
   const statements = new PreparedStatements(connection);
   const first = await statements.keep('main', 'SELECT 1');
-  assert.ok(statements.has('main', 'SELECT 1'));
-  assert.ok(!statements.has('lab', 'SELECT 1'));
+  assert.ok(statements.has(statementKey('main', 'SELECT 1')));
+  assert.ok(!statements.has(statementKey('lab', 'SELECT 1')));
   assert.notEqual(await statements.keep('lab', 'SELECT 1'), first);
   assert.equal(await statements.keep('main', 'SELECT 1'), first);
 });
@@ -59,15 +59,15 @@ test('the longest unused goes first', async () => {
   for (let number = 0; number < statementsMax; number++) await statements.keep('main', `SELECT ${number}`);
   await statements.keep('main', 'SELECT 0');
   await statements.keep('main', 'SELECT 99');
-  assert.ok(statements.has('main', 'SELECT 0'));
-  assert.ok(!statements.has('main', 'SELECT 1'));
-  assert.ok(statements.has('main', 'SELECT 2'));
+  assert.ok(statements.has(statementKey('main', 'SELECT 0')));
+  assert.ok(!statements.has(statementKey('main', 'SELECT 1')));
+  assert.ok(statements.has(statementKey('main', 'SELECT 2')));
   statements.forget('main', 'SELECT 2');
-  assert.ok(!statements.has('main', 'SELECT 2'));
+  assert.ok(!statements.has(statementKey('main', 'SELECT 2')));
 });
 
 test('what cannot be prepared is not kept', async () => {
   const statements = new PreparedStatements(connection);
   await assert.rejects(statements.keep('main', 'SELECT nothing'));
-  assert.ok(!statements.has('main', 'SELECT nothing'));
+  assert.ok(!statements.has(statementKey('main', 'SELECT nothing')));
 });

@@ -4,7 +4,9 @@
  *
  * DuckDB binds a statement anew whenever a view of its catalog was made since, and, because it reads Parquet, for every run
  * (`MultiFileBindData` refuses to be kept): so what is kept never shows other files than the slot's variables name, and what
- * is saved is the second time. Only repeatable statements are kept, for whatever else a plan may have taken for constant.
+ * is saved is the second time. Only repeatable statements are kept, for whatever else a plan may have taken for constant, and
+ * only those that read a table: the plan of another is run again as it is, which DuckDB 1.5.6 does not survive where it is that
+ * of an ASOF join.
  *
  * Bound: `statementsMax` of a slot, the longest unused go first. Each holds one file open, the template of its first table.
  */
@@ -21,13 +23,14 @@ export class PreparedStatements {
     this.#connection = connection;
   }
 
-  has(database: string, sql: string): boolean {
-    return this.#kept.has(keyOf(database, sql));
+  /** @param key from `statementKey` */
+  has(key: string): boolean {
+    return this.#kept.has(key);
   }
 
   /** The one that is kept, or a new one, which is kept from now on. */
   async keep(database: string, sql: string): Promise<DuckDBPreparedStatement> {
-    const key = keyOf(database, sql);
+    const key = statementKey(database, sql);
     const prepared = this.#kept.get(key) ?? (await this.#connection.prepare(sql));
     this.#kept.delete(key);
     this.#kept.set(key, prepared);
@@ -37,7 +40,7 @@ export class PreparedStatements {
   }
 
   forget(database: string, sql: string): void {
-    const key = keyOf(database, sql);
+    const key = statementKey(database, sql);
     const prepared = this.#kept.get(key);
     if (prepared) this.#drop(key, prepared);
   }
@@ -48,6 +51,6 @@ export class PreparedStatements {
   }
 }
 
-function keyOf(database: string, sql: string): string {
+export function statementKey(database: string, sql: string): string {
   return `${database} ${sql}`;
 }

@@ -8,16 +8,17 @@
 import type { DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api';
 import { Failure } from '@varve/common/errors.js';
 import type { DataFile, Snapshot } from '../delta/snapshot.js';
+import type { CellVector } from './vector-memory.js';
 
 export interface AnswerColumn {
   readonly name: string;
   readonly type: DuckDBType;
 }
 
-/** The first `rowCount` rows of the chunk. */
 export interface RowBatch {
-  readonly chunk: DuckDBDataChunk;
   readonly rowCount: number;
+  /** A column. It may have more rows. */
+  readonly vectorAt: (column: number) => CellVector;
 }
 
 export interface AnswerStats {
@@ -27,6 +28,22 @@ export interface AnswerStats {
   /** Read of them. */
   readonly bytes: number;
   readonly tables: readonly Snapshot[];
+}
+
+/** Rows on their way to a client, wherever they come from. */
+export interface Answer {
+  readonly queryId: string;
+  readonly columns: readonly AnswerColumn[];
+  /** So far. */
+  readonly rowCount: number;
+  /** True when there were more rows than asked for. Known when the batches have ended. */
+  readonly isTruncated: boolean;
+  readonly stats: AnswerStats;
+  /** @throws the reason of the query's signal, or Failure `query_failed` when DuckDB fails on the way */
+  batches(): AsyncGenerator<RowBatch>;
+  /** For an answer that is cut off for another reason than its rows. */
+  cutOff(): void;
+  close(): Promise<void>;
 }
 
 export interface AnswerParts {
@@ -44,10 +61,12 @@ export interface AnswerParts {
   readonly release: (error?: unknown) => Promise<void>;
 }
 
-export class QueryAnswer {
+export class QueryAnswer implements Answer {
   readonly queryId: string;
   readonly columns: readonly AnswerColumn[];
   readonly #parts: AnswerParts;
+  /** The batch on its way: the first one from the start, and then the one after that which is taken. */
+  #next: Promise<DuckDBDataChunk | null>;
   #rowCount = 0;
   #isTruncated = false;
   #error: unknown;
@@ -56,16 +75,15 @@ export class QueryAnswer {
   constructor(parts: AnswerParts) {
     const { result } = parts;
     this.#parts = parts;
+    this.#next = this.#fetch();
     this.queryId = parts.queryId;
     this.columns = result.columnNames().map((name, index) => ({ name, type: result.columnType(index) }));
   }
 
-  /** So far. */
   get rowCount(): number {
     return this.#rowCount;
   }
 
-  /** True when there were more rows than asked for. Known when the batches have ended. */
   get isTruncated(): boolean {
     return this.#isTruncated;
   }
@@ -74,12 +92,10 @@ export class QueryAnswer {
     return this.#parts.stats();
   }
 
-  /** For an answer that is cut off for another reason than its rows. */
   cutOff(): void {
     this.#isTruncated = true;
   }
 
-  /** @throws the reason of the query's signal, or Failure `query_failed` when DuckDB fails on the way */
   async *batches(): AsyncGenerator<RowBatch> {
     try {
       yield* this.#batches();
@@ -89,39 +105,41 @@ export class QueryAnswer {
     }
   }
 
+  #fetch(): Promise<DuckDBDataChunk | null> {
+    const { call, result } = this.#parts;
+    const fetched = call(() => result.fetchChunk());
+    // It may fail while a slow client takes the rows before it.
+    fetched.catch(() => undefined);
+    return fetched;
+  }
+
   /** The next batch is fetched while this one is taken. */
   async *#batches(): AsyncGenerator<RowBatch> {
-    const { rowsMax, result, call, signal, countRows } = this.#parts;
-    const fetch = () => {
-      const fetched = call(() => result.fetchChunk());
-      // It may fail while a slow client takes the rows before it.
-      fetched.catch(() => undefined);
-      return fetched;
-    };
-    let next = fetch();
-    try {
-      while (true) {
-        const chunk = await next;
-        signal.throwIfAborted();
-        if (chunk === null || chunk.rowCount === 0) break;
-        const rowCount = Math.min(chunk.rowCount, rowsMax - this.#rowCount);
-        this.#rowCount += rowCount;
-        countRows(this.#rowCount);
-        this.#isTruncated = rowCount < chunk.rowCount;
-        if (!this.#isTruncated) next = fetch();
-        if (rowCount > 0) yield { chunk, rowCount };
-        if (this.#isTruncated) return;
-      }
-    } finally {
-      // Whoever takes no more must not be followed by a fetch that goes on, nor by its failure.
-      await next.catch(() => undefined);
+    const { rowsMax, signal, countRows } = this.#parts;
+    while (true) {
+      const chunk = await this.#next;
+      signal.throwIfAborted();
+      if (chunk === null || chunk.rowCount === 0) break;
+      const rowCount = Math.min(chunk.rowCount, rowsMax - this.#rowCount);
+      this.#rowCount += rowCount;
+      countRows(this.#rowCount);
+      this.#isTruncated = rowCount < chunk.rowCount;
+      if (!this.#isTruncated) this.#next = this.#fetch();
+      if (rowCount > 0) yield { rowCount, vectorAt: (column) => chunk.getColumnVector(column) };
+      if (this.#isTruncated) return;
     }
     if (!this.#parts.isWhole())
       throw new Failure('query_failed', `the query failed after ${this.#rowCount} rows`);
   }
 
   async close(): Promise<void> {
-    this.#closing ??= this.#parts.release(this.#error);
+    this.#closing ??= this.#close();
     await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // No fetch may go on behind what is given back.
+    await this.#next.catch(() => undefined);
+    await this.#parts.release(this.#error);
   }
 }

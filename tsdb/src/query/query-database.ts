@@ -14,7 +14,8 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
 import { quoteName, quoteText } from '../delta/sql-text.js';
 import { createLttbPicker } from './lttb.js';
-import { PreparedStatements } from './prepared-statements.js';
+import { PreparedStatements, statementKey } from './prepared-statements.js';
+import type { ShownView } from './table-views.js';
 
 export interface QueryDatabaseOptions {
   readonly slotsMax: number;
@@ -34,8 +35,8 @@ export interface QuerySlot {
   /** The schema that stands for tables without one; undefined where that is not known. */
   database: string | undefined;
   readonly statements: PreparedStatements;
-  /** The views of this slot's catalog, and what sets their files, by table. */
-  readonly views: Map<string, { readonly sql: string; readonly filesSql: string }>;
+  /** The views of this slot's catalog, by table. */
+  readonly views: Map<string, ShownView>;
 }
 
 /**
@@ -67,13 +68,14 @@ export class QueryDatabase {
     const instance = await DuckDBInstance.create(':memory:', settingsAtStart(options));
     const slots: QuerySlot[] = [];
     for (let number = 0; number < options.slotsMax; number++) slots.push(await openSlot(instance, number));
-    await lock(instance, options.readableFolders);
+    await lock(instance, options);
     return new QueryDatabase(instance, await instance.connect(), slots);
   }
 
   /** One that has prepared the statement already, where there is one. */
   takeSlot(database = defaultDatabase, sql = ''): QuerySlot {
-    const prepared = this.#idle.findLastIndex(({ statements }) => statements.has(database, sql));
+    const key = statementKey(database, sql);
+    const prepared = this.#idle.findLastIndex(({ statements }) => statements.has(key));
     // -1 is the last one.
     const [slot] = this.#idle.splice(prepared, 1);
     if (slot === undefined) throw new Error('more queries were let in than there are slots');
@@ -96,12 +98,11 @@ export class QueryDatabase {
   }
 }
 
-function settingsAtStart({ memoryBytesMax, spillFolder, spillBytesMax }: QueryDatabaseOptions) {
+function settingsAtStart({ memoryBytesMax, spillFolder }: QueryDatabaseOptions) {
   return {
     threads: String(availableParallelism()),
     memory_limit: `${memoryBytesMax}B`,
     temp_directory: spillFolder,
-    max_temp_directory_size: `${spillBytesMax}B`,
     autoload_known_extensions: 'false',
     autoinstall_known_extensions: 'false',
     allow_community_extensions: 'false',
@@ -119,12 +120,17 @@ async function openSlot(instance: DuckDBInstance, number: number): Promise<Query
   return { connection, catalog, database: defaultDatabase, statements, views: new Map() };
 }
 
-async function lock(instance: DuckDBInstance, readableFolders: readonly string[]): Promise<void> {
+async function lock(
+  instance: DuckDBInstance,
+  { readableFolders, spillBytesMax }: QueryDatabaseOptions,
+): Promise<void> {
   const connection = await instance.connect();
   connection.registerScalarFunction(createLttbPicker());
   const settings: [name: string, value: string][] = [
     ['TimeZone', quoteText('UTC')],
     ['errors_as_json', 'true'],
+    // Given when the instance is made, DuckDB 1.5.6 shows it and does not heed it.
+    ['max_temp_directory_size', quoteText(`${spillBytesMax}B`)],
     // Data files never change: their footers need to be read once.
     ['parquet_metadata_cache', 'true'],
     ['allowed_directories', `[${readableFolders.map(quoteText).join(', ')}]`],

@@ -11,12 +11,10 @@
  * A timeout, a client that hangs up, whoever cancels it by its id, and a stop of the program all abort one signal, which
  * interrupts DuckDB.
  */
-import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import type { Clock } from '@varve/common/clock.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import { Failure, isFailure } from '@varve/common/errors.js';
+import { isFailure, type Failure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import { Histogram, type Registry } from '@varve/common/metrics.js';
 import type { DataFiles } from '../delta/data-files.js';
@@ -26,15 +24,18 @@ import { planBinding } from './bind-params.js';
 import { tableLabel } from './find-table.js';
 import { ExportedFile, type ExportFolder } from './exported-file.js';
 import { QueryAnswer } from './query-answer.js';
+import { checkOpenPatterns } from './like-patterns.js';
+import { MemoryWatch, type ProcessMemory } from './memory-watch.js';
+import { expired, pastSnapshots } from './past-snapshots.js';
 import type { QueryDatabase } from './query-database.js';
 import { newestTimes, type KnownNewest, type NewestTimes } from './newest-rows.js';
-import { insideMax, laneOf, QueryLanes, waitingMax, type Lane } from './query-lanes.js';
+import { laneOf, QueryLanes, type Lane } from './query-lanes.js';
 import { QueryList } from './query-list.js';
-import { answerTag, planTables, type QueryPlan, type QueryRequest } from './query-plan.js';
+import { QuestionPlanner, type QueryPlan, type QueryRequest } from './query-plan.js';
 import { QueryRun } from './query-run.js';
 import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
 import { isMissingFile } from './sql-errors.js';
-import { Statements, type Statement } from './statements.js';
+import { Statements } from './statements.js';
 import type { TableViews } from './table-views.js';
 
 export type { QueryPlan, QueryRequest } from './query-plan.js';
@@ -56,10 +57,17 @@ export interface QueryEngineOptions {
   readonly openDatabase: () => Promise<QueryDatabase>;
   /** Threads of libuv's pool: DuckDB's calls block one each. */
   readonly blockingThreads: number;
+  readonly memory: ProcessMemory;
+  /** By which the process may grow while queries run. */
+  readonly growthBytesMax: number;
   readonly clock: Clock;
   readonly log: Logger;
   readonly registry: Registry;
 }
+
+/** How long is waited for a query that was ended before another one is looked at. */
+const endMsMax = 5_000;
+const endEveryMs = 20;
 
 /** What two cores read of compressed Parquet: all columns, so that most queries take less. */
 const bytesPerMs = 100_000;
@@ -80,17 +88,18 @@ export class QueryEngine {
   readonly #lanes: QueryLanes;
   readonly #parsing = new Gate(1);
   readonly #statements = new Statements();
+  readonly #planner = new QuestionPlanner();
   readonly #list = new QueryList();
+  readonly #memoryWatch: MemoryWatch;
   /** Found once per version of a table. */
   readonly #newest = new WeakMap<Snapshot, NewestTimes>();
-  readonly #stopping = new AbortController();
+  #isStopping = false;
   #database: Promise<QueryDatabase>;
 
   private constructor(options: QueryEngineOptions) {
     this.#options = options;
     this.#lanes = new QueryLanes(options.clock, options.blockingThreads);
-    // Every query listens; Node takes more than ten for a leak.
-    setMaxListeners(insideMax + 2 * waitingMax + 8, this.#stopping.signal);
+    this.#memoryWatch = new MemoryWatch({ ...options, endOne: (failure) => this.#endLargest(failure) });
     this.#database = options.openDatabase();
     this.#seconds = new Histogram({
       name: 'varve_tsdb_query_seconds',
@@ -123,29 +132,21 @@ export class QueryEngine {
   async plan(request: QueryRequest): Promise<QueryPlan> {
     const { catalog, clock } = this.#options;
     const startedMs = clock.monotonicMs();
-    const { sql, params = [], database = defaultDatabase, isVisible = () => true } = request;
-    this.#stopping.signal.throwIfAborted();
+    const { sql, params = [], database = defaultDatabase, isVisible } = request;
+    if (this.#isStopping) throw stopped();
     const { parser } = await this.#database;
     const parse = <T>(work: () => Promise<T>) => this.#parsing.run(work);
     const read = (snapshots: readonly Snapshot[]) =>
       this.#statements.read(sql, database, snapshots, parser, parse);
     const all = catalog.current();
     // The same array, most of the time, of which more is known (`statements.ts`).
-    let statement = await read(all.every(isVisible) ? all : all.filter(isVisible));
+    let statement = await read(!isVisible || all.every(isVisible) ? all : all.filter(isVisible));
     if (request.asOf) statement = await read(await pastSnapshots(catalog, statement, request.asOf));
     planBinding(statement.parameterNames, params);
-    const tables = planTables(statement, params, clock.nowMs(), (snapshot) => this.#newestTimes(snapshot));
-    const files = tables.flatMap((table) => table.files);
-    return {
-      queryId: randomUUID(),
-      request,
-      statement,
-      tables,
-      fileCount: files.length,
-      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
-      answerTag: answerTag(request, statement),
-      startedMs,
-    };
+    if (checkOpenPatterns(statement.patterns, params)) statement = statement.bounded ?? statement;
+    const newestOf = (snapshot: Snapshot) => this.#newestTimes(snapshot);
+    const planned = this.#planner.plan(statement, request, clock.nowMs(), newestOf);
+    return { ...planned, queryId: randomUUID(), request, statement, startedMs };
   }
 
   /** As `run` of what `plan` says. */
@@ -245,9 +246,17 @@ export class QueryEngine {
 
   /** Ends the queries that run and waits for them. Safe to call twice. */
   async close(): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
-    this.#stopping.abort(stopped());
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    this.#list.abortAll(stopped);
     await (await this.#database).close();
+  }
+
+  /** Of a plan that needed no query. */
+  noteAnswered(plan: QueryPlan, rowCount: number): void {
+    const elapsedMs = this.elapsedMs(plan);
+    this.#seconds.observe(elapsedMs / 1_000);
+    this.#list.note(plan, rowCount, elapsedMs);
   }
 
   elapsedMs({ startedMs }: QueryPlan): number {
@@ -278,24 +287,24 @@ export class QueryEngine {
   }
 
   async #attempt<Answer>(plan: QueryPlan, client: AbortSignal, start: Start<Answer>): Promise<Answer> {
-    const entry = this.#list.add(plan, laneOf(plan.request, plan.bytes));
-    const releases: Release[] = [() => this.#seconds.observe(this.elapsedMs(plan) / 1_000)];
+    if (this.#isStopping) throw stopped();
+    const { clock } = this.#options;
+    const { timeoutMs = defaultTimeoutMs } = plan.request;
+    const ender = openQuerySignal({ client, timeoutMs, clock });
+    const entry = this.#list.add(plan, laneOf(plan.request, plan.bytes), ender.abort);
+    const releases: Release[] = [
+      () => this.#seconds.observe(this.elapsedMs(plan) / 1_000),
+      () => ender.close(),
+    ];
     const release = async (error?: unknown) => {
       await releaseAll(releases);
       this.#list.end(entry, this.elapsedMs(plan), error);
     };
     try {
-      const { timeoutMs = defaultTimeoutMs } = plan.request;
-      const ender = openQuerySignal({
-        clients: [client, entry.stop.signal],
-        stopping: this.#stopping.signal,
-        timeoutMs,
-        clock: this.#options.clock,
-      });
-      releases.push(() => ender.close());
-      const lane = (entry.lane = await untilAborted(this.#laneOf(plan), ender.signal, () => undefined));
+      const lane = (entry.lane = await this.#laneOf(plan, ender.signal));
       releases.push(await this.#lanes.enter(lane, ender.signal));
       entry.isRunning = true;
+      releases.push(this.#memoryWatch.enter());
       const run = await this.#openRun(plan, lane, ender.signal, releases);
       const countRows = (count: number) => (entry.rowCount = count);
       return await start({ run, signal: ender.signal, countRows, release });
@@ -305,11 +314,22 @@ export class QueryEngine {
     }
   }
 
+  async #endLargest(failure: Failure): Promise<void> {
+    const { clock, log } = this.#options;
+    const suspect = this.#list.suspect();
+    if (suspect === undefined) return;
+    log.warn({ query_id: suspect.plan.queryId }, failure.message);
+    suspect.abort(failure);
+    const untilMs = clock.monotonicMs() + endMsMax;
+    while (this.#list.has(suspect) && clock.monotonicMs() < untilMs) await clock.sleep(endEveryMs);
+  }
+
   /** By what is read of large files, where that can make a difference. */
-  async #laneOf({ tables, request, bytes }: QueryPlan): Promise<Lane> {
+  async #laneOf({ tables, request, bytes }: QueryPlan, signal: AbortSignal): Promise<Lane> {
     if (laneOf(request, bytes) === 'quick' || laneOf(request, 0) === 'slow') return laneOf(request, bytes);
     const { dataFiles } = this.#options;
-    const reads = await Promise.all(tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
+    const estimates = Promise.all(tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
+    const reads = await untilAborted(estimates, signal, () => undefined);
     return laneOf(
       request,
       reads.reduce((sum, read) => sum + read.bytes, 0),
@@ -347,37 +367,4 @@ export class QueryEngine {
 
 async function releaseAll(releases: Release[]): Promise<void> {
   for (const release of releases.splice(0).reverse()) await release();
-}
-
-/** The tables that a statement names, as they were; others are not there. @throws Failure where a version is not */
-async function pastSnapshots(
-  catalog: TableCatalog,
-  { tables }: Statement,
-  asOf: NonNullable<QueryRequest['asOf']>,
-): Promise<Snapshot[]> {
-  if (!catalog.snapshotAt) throw new Failure('bad_param', 'as_of: earlier versions cannot be read here');
-  const snapshots = [...new Set(tables.map(({ snapshot }) => snapshot))];
-  if ('version' in asOf && snapshots.length > 1)
-    throw new Failure('bad_param', 'as_of: a version is of one table, and the query names several', {
-      hint: 'give a time instead',
-    });
-  return await Promise.all(snapshots.map((snapshot) => pastSnapshot(catalog, snapshot, asOf)));
-}
-
-/** Vacuum keeps no file for a version that is too old. */
-function expired(cause: Failure): Failure {
-  return new Failure('version_expired', 'files of that version are there no more', {
-    cause,
-    hint: 'ask for a later version or time',
-  });
-}
-
-async function pastSnapshot(
-  catalog: TableCatalog,
-  { name }: Snapshot,
-  asOf: NonNullable<QueryRequest['asOf']>,
-): Promise<Snapshot> {
-  const found = await catalog.snapshotAt?.(name, asOf);
-  assert(found);
-  return found;
 }

@@ -58,10 +58,9 @@ export class QueryLanes {
     const leavePlace = once(await place.enter(signal));
     try {
       const leaveSlot = await this.#slots.enter(signal);
-      const ended = new AbortController();
-      if (lane === 'quick') void this.#clock.sleep(quickMsMax, ended.signal).then(leavePlace);
+      const stayPut = lane === 'quick' ? this.#clock.after(quickMsMax, leavePlace) : undefined;
       return () => {
-        ended.abort(over);
+        stayPut?.();
         leavePlace();
         leaveSlot();
       };
@@ -76,9 +75,6 @@ export class QueryLanes {
 export function laneOf({ rowsMax }: QueryRequest, bytes: number): Lane {
   return bytes > quickBytesMax || rowsMax === Number.POSITIVE_INFINITY ? 'slow' : 'quick';
 }
-
-/** One for all: a stack for each takes longer than the rest. */
-const over = new Error('the query is over');
 
 function once(work: () => void): () => void {
   let isDone = false;

@@ -25,7 +25,8 @@ const sqlCharactersMax = 2_000;
 interface Entry {
   readonly plan: QueryPlan;
   lane: string;
-  readonly stop: AbortController;
+  /** Without a reason: the query was cancelled. */
+  readonly abort: (failure?: Failure) => void;
   isRunning: boolean;
   rowCount: number;
 }
@@ -34,8 +35,8 @@ export class QueryList {
   readonly #running = new Map<string, Entry>();
   readonly #recent: ListedQuery[] = [];
 
-  add(plan: QueryPlan, lane: string): Entry {
-    const entry = { plan, lane, stop: new AbortController(), isRunning: false, rowCount: 0 };
+  add(plan: QueryPlan, lane: string, abort: Entry['abort']): Entry {
+    const entry = { plan, lane, abort, isRunning: false, rowCount: 0 };
     this.#running.set(plan.queryId, entry);
     return entry;
   }
@@ -49,6 +50,24 @@ export class QueryList {
     this.#recent.length = Math.min(this.#recent.length, recentMax);
   }
 
+  /** One that was answered at once. */
+  note(plan: QueryPlan, rowCount: number, elapsedMs: number): void {
+    const entry = this.add(plan, 'memory', () => undefined);
+    entry.rowCount = rowCount;
+    this.end(entry, elapsedMs);
+  }
+
+  has({ plan }: Entry): boolean {
+    return this.#running.has(plan.queryId);
+  }
+
+  /** Which one most likely holds much: what it keeps, it keeps until it sends its first row. */
+  suspect(): Entry | undefined {
+    const running = [...this.#running.values()].filter(({ isRunning }) => isRunning);
+    const oldest = (entries: Entry[]) => entries.toSorted((a, b) => a.plan.startedMs - b.plan.startedMs)[0];
+    return oldest(running.filter(({ rowCount }) => rowCount === 0)) ?? oldest(running);
+  }
+
   running(nowMs: number): ListedQuery[] {
     return [...this.#running.values()].map((entry) => describe(entry, nowMs - entry.plan.startedMs));
   }
@@ -58,6 +77,10 @@ export class QueryList {
     return this.#recent;
   }
 
+  abortAll(reason: () => Failure): void {
+    for (const entry of this.#running.values()) entry.abort(reason());
+  }
+
   /** @throws Failure `query_not_found` */
   cancel(queryId: string): void {
     const entry = this.#running.get(queryId);
@@ -65,7 +88,7 @@ export class QueryList {
       throw new Failure('query_not_found', `no query ${queryId} is running`, {
         hint: 'GET /api/v1/queries lists those that are',
       });
-    entry.stop.abort();
+    entry.abort();
   }
 }
 

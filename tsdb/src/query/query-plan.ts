@@ -38,26 +38,62 @@ export interface PlannedTable {
   readonly wanted: Wanted | undefined;
 }
 
-export interface QueryPlan {
-  readonly queryId: string;
-  readonly request: QueryRequest;
-  readonly statement: Statement;
+/** What stays the same as long as question and tables do. */
+interface PlannedQuestion {
   readonly tables: readonly PlannedTable[];
   readonly fileCount: number;
   /** Of these files, of which large ones may be read in part. */
   readonly bytes: number;
   /** Undefined where the same question may be answered otherwise the next time: `now()`, `random()`. */
   readonly answerTag: string | undefined;
+}
+
+export interface QueryPlan extends PlannedQuestion {
+  readonly queryId: string;
+  readonly request: QueryRequest;
+  readonly statement: Statement;
   /** On the clock that only goes forward. */
   readonly startedMs: number;
 }
 
-export function planTables(
-  statement: Statement,
-  params: Params,
-  nowMs: number,
-  newestOf: (snapshot: Snapshot) => NewestTimes | undefined,
-): PlannedTable[] {
+type NewestOf = (snapshot: Snapshot) => NewestTimes | undefined;
+
+/** Larger plans are not kept: to make them anew is the least of what such queries take. */
+const keptPlan = { filesMax: 100, paramsCharactersMax: 1_000 };
+
+/**
+ * Plans questions, and knows those that come again before their tables have changed: of each statement the last one. A
+ * dashboard's question is planned once per version of its tables.
+ */
+export class QuestionPlanner {
+  readonly #known = new WeakMap<Statement, { readonly asked: string; readonly planned: PlannedQuestion }>();
+
+  plan(statement: Statement, request: QueryRequest, nowMs: number, newestOf: NewestOf): PlannedQuestion {
+    const { params = [], rowsMax } = request;
+    const asked = `${rowsMax ?? ''} ${JSON.stringify(params)}`;
+    const known = this.#known.get(statement);
+    if (known?.asked === asked) return known.planned;
+    const tables = planTables(statement, params, nowMs, newestOf);
+    const files = tables.flatMap((table) => table.files);
+    const planned = {
+      tables,
+      fileCount: files.length,
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      answerTag: answerTag(request, statement),
+    };
+    if (mayKeep(statement, planned) && asked.length <= keptPlan.paramsCharactersMax)
+      this.#known.set(statement, { asked, planned });
+    return planned;
+  }
+}
+
+/** Where the time of the question matters, or more of newest rows may be known the next time, it is another plan then. */
+function mayKeep({ isRepeatable }: Statement, { tables, fileCount }: PlannedQuestion): boolean {
+  const isSettled = tables.every(({ isNewest, newest }) => !isNewest || newest !== undefined);
+  return isRepeatable && isSettled && fileCount <= keptPlan.filesMax;
+}
+
+function planTables(statement: Statement, params: Params, nowMs: number, newestOf: NewestOf): PlannedTable[] {
   const context = { params, nowUs: nowMs * 1_000 };
   return statement.tables.map(({ snapshot, isNewest, conditions, columns }) => {
     const newest = isNewest ? newestOf(snapshot) : undefined;
@@ -76,7 +112,7 @@ function isMost(columns: ReadonlySet<string> | undefined, { columns: { tags, fie
 }
 
 /** Of question and table versions. How the answer is written comes on top (`http/query-routes.ts`). */
-export function answerTag(request: QueryRequest, statement: Statement): string | undefined {
+function answerTag(request: QueryRequest, statement: Statement): string | undefined {
   if (!statement.isRepeatable) return undefined;
   const { sql, params = [], database = defaultDatabase, rowsMax } = request;
   const versions = statement.tables.map(({ snapshot }) => [tableLabel(snapshot), snapshot.version]);

@@ -4,7 +4,7 @@
 import { ResultReturnType, type DuckDBPreparedStatement, type DuckDBResult } from '@duckdb/node-api';
 import type { Clock } from '@varve/common/clock.js';
 import { defaultDatabase } from '@varve/common/contract/object-keys.js';
-import { Failure, messageOf } from '@varve/common/errors.js';
+import { Failure, isFailure, messageOf } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import type { AcquiredFiles, DataFiles } from '../delta/data-files.js';
 import type { DataFile } from '../delta/snapshot.js';
@@ -41,12 +41,15 @@ export class QueryRun {
   /** Rows that have not been taken, which keep files open. */
   #open: DuckDBResult | undefined;
   #toDestroy: DuckDBPreparedStatement | undefined;
-  /** Before the statement in the text that DuckDB gets. */
+  /** Of the statement. */
+  #sql: string;
+  /** Before it in the text that DuckDB gets. */
   #prefix = '';
   #isEnding = false;
 
   constructor(options: QueryRunOptions) {
     this.#options = options;
+    this.#sql = options.plan.statement.sql;
     options.signal.addEventListener('abort', () => void this.#interrupt(), { once: true });
   }
 
@@ -61,8 +64,8 @@ export class QueryRun {
 
   /** @throws Failure; `end` must be called all the same */
   async start(): Promise<DuckDBResult> {
-    const { sql, isRepeatable } = this.#options.plan.statement;
-    const prepared = await this.#prepare(sql, isRepeatable);
+    const { isRepeatable, tables } = this.#options.plan.statement;
+    const prepared = await this.#prepare((sql) => sql, isRepeatable && tables.length > 0);
     try {
       // Set before anybody can be told that the query was cancelled.
       return await this.call(async () => (this.#open = await prepared.stream()));
@@ -86,13 +89,13 @@ export class QueryRun {
   /** Nobody knows in what state a failure left the statement. */
   #forget(): void {
     const { slot, plan } = this.#options;
-    slot.statements.forget(databaseOf(plan), plan.statement.sql);
+    slot.statements.forget(databaseOf(plan), this.#sql);
   }
 
   /** What DuckDB says of it, with the names of objects in place of local files. */
   async explain(prefix: string): Promise<string> {
     this.#prefix = `${prefix} `;
-    const prepared = await this.#prepare(this.#prefix + this.#options.plan.statement.sql);
+    const prepared = await this.#prepare((sql) => this.#prefix + sql);
     const reader = await this.call(() => prepared.runAndReadAll());
     let text = reader
       .getRows()
@@ -107,17 +110,31 @@ export class QueryRun {
    * @returns how many
    */
   async copyTo(path: string, rowsMax: number | undefined, signal: AbortSignal): Promise<number> {
-    const { sql } = this.#options.plan.statement;
     this.#prefix = 'COPY (SELECT * FROM (';
     const limit = rowsMax === undefined || !Number.isFinite(rowsMax) ? '' : ` LIMIT ${rowsMax}`;
     // What passed the guard is one whole SELECT, and one in parentheses is a table.
-    const copy = `${this.#prefix}${withoutEnd(sql)}\n)${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
+    const copyOf = (sql: string) =>
+      `${this.#prefix}${withoutEnd(sql)}\n)${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`;
     signal.addEventListener('abort', () => void this.#interrupt(), { once: true });
-    const prepared = await this.#prepare(copy);
+    const prepared = await this.#prepare(copyOf);
     return (await this.call(() => prepared.run())).rowsChanged;
   }
 
-  async #prepare(sql: string, isKept = false): Promise<DuckDBPreparedStatement> {
+  /** @param textOf what DuckDB gets of a statement's text */
+  async #prepare(textOf: (sql: string) => string, isKept = false): Promise<DuckDBPreparedStatement> {
+    const { plainSql } = this.#options.plan.statement;
+    try {
+      return await this.#prepareText(textOf, isKept);
+    } catch (error) {
+      if (this.#sql === plainSql || !isFailure(error, 'sql_invalid')) throw error;
+      // What is wrong is said of the text as it was written.
+      this.#sql = plainSql;
+      for (const { acquired } of this.#leases.splice(0)) acquired.release();
+      return await this.#prepareText(textOf, isKept);
+    }
+  }
+
+  async #prepareText(textOf: (sql: string) => string, isKept: boolean): Promise<DuckDBPreparedStatement> {
     const { slot, plan } = this.#options;
     const { params = [] } = plan.request;
     const database = databaseOf(plan);
@@ -130,8 +147,8 @@ export class QueryRun {
       return await this.call(async () => {
         if (toRun !== '') await slot.connection.run(toRun);
         const prepared = isKept
-          ? await slot.statements.keep(database, sql)
-          : (this.#toDestroy = await slot.connection.prepare(sql));
+          ? await slot.statements.keep(database, this.#sql)
+          : (this.#toDestroy = await slot.connection.prepare(textOf(this.#sql)));
         bind(prepared, values);
         return prepared;
       });
@@ -171,16 +188,17 @@ export class QueryRun {
     }
   }
 
-  async #showTable({ snapshot, files, wanted, isNewest, newest }: PlannedTable): Promise<string> {
+  async #showTable(table: PlannedTable): Promise<string> {
+    const { files, wanted } = table;
     const { dataFiles, views, slot, signal } = this.#options;
     const acquiring = dataFiles.acquireUnseen(files, wanted);
-    const acquired = await untilAborted(acquiring, signal, (late) => late.release());
+    const acquired =
+      acquiring instanceof Promise
+        ? await untilAborted(acquiring, signal, (late) => late.release())
+        : acquiring;
     this.#leases.push({ files: files.filter(({ path }) => acquired.paths.has(path)), acquired });
     const run = (sql: string) => this.call(() => slot.connection.run(sql));
-    const paths = [...acquired.paths.values()];
-    return isNewest
-      ? await views.showNewest(slot, snapshot, newest, paths, run)
-      : await views.show(slot, snapshot, paths, run);
+    return await views.show(slot, table, acquired.paths, run);
   }
 
   /** Tables of the default database are found from there too, but the guard lets no statement name one. */
@@ -193,7 +211,7 @@ export class QueryRun {
 
   #explain(error: unknown): unknown {
     const { signal, plan, dataFiles, onFatal } = this.#options;
-    const { sql } = plan.statement;
+    const sql = this.#sql;
     if (signal.aborted) return signal.reason;
     if (error instanceof Failure) return error;
     if (isFatal(error)) onFatal();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -10,38 +10,43 @@ import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const open = (stopping: AbortSignal, client = new AbortController().signal) =>
-  openQuerySignal({ clients: [client], stopping, timeoutMs: 60_000, clock: systemClock });
+const open = (client: AbortSignal, timeoutMs = 60_000) =>
+  openQuerySignal({ client, timeoutMs, clock: systemClock });
 
 test('nothing of a query that has ended is held by the signals that it listened to', async () => {
-  const stopping = new AbortController().signal;
+  const client = new AbortController().signal;
   for (let round = 0; round < 3; round++) {
-    const signals = Array.from({ length: 50 }, () => open(stopping));
+    const signals = Array.from({ length: 50 }, () => open(client));
     for (const { signal } of signals) await untilAborted(Promise.resolve(1), signal, () => undefined);
     // What was made in this turn is kept until its end.
     await new Promise((resolve) => setImmediate(resolve));
     collectGarbage();
     await new Promise((resolve) => setImmediate(resolve));
     for (const one of signals) one.close();
-    assert.equal(getEventListeners(stopping, 'abort').length, 0);
+    assert.equal(getEventListeners(client, 'abort').length, 0);
     for (const { signal } of signals) assert.equal(getEventListeners(signal, 'abort').length, 0);
   }
 });
 
-test('ends for whoever aborts first, with the reason of it', () => {
-  const [stopping, client] = [new AbortController(), new AbortController()];
-  const [first, second] = [open(stopping.signal, client.signal), open(stopping.signal)];
-  client.abort();
-  stopping.abort(stopped());
-  assert.ok(isFailure(first.signal.reason, 'query_cancelled'));
-  assert.ok(isFailure(second.signal.reason, 'stopping'));
-  first.close();
-  second.close();
+test('ends for whoever aborts first, with the reason of it', async () => {
+  const [gone, there] = [new AbortController(), new AbortController()];
+  const signals = [open(gone.signal), open(there.signal), open(there.signal), open(there.signal, 1)];
+  const [first, second, third, fourth] = signals;
+  gone.abort();
+  second?.abort(stopped());
+  second?.abort();
+  third?.abort();
+  assert.ok(isFailure(first?.signal.reason, 'query_cancelled'));
+  assert.ok(isFailure(second?.signal.reason, 'stopping'));
+  assert.ok(isFailure(third?.signal.reason, 'query_cancelled'));
+  await once(fourth?.signal as AbortSignal, 'abort');
+  assert.ok(isFailure(fourth?.signal.reason, 'query_timeout'));
+  for (const one of signals) one.close();
 });
 
 test('what comes too late is handed back', async () => {
   const client = new AbortController();
-  const query = open(new AbortController().signal, client.signal);
+  const query = open(client.signal);
   const { signal } = query;
   const late: number[] = [];
   let resolveLate: (value: number) => void = () => undefined;

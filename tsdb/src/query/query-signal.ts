@@ -1,47 +1,38 @@
 /**
- * The one signal that ends a query early, whoever wants that: the client, the clock, or the program that stops. Its
+ * The one signal that ends a query early, whoever wants that: the client, the clock, or the program, by `abort`. Its
  * reason is the `Failure` to answer.
  */
 import type { Clock } from '@varve/common/clock.js';
 import { Failure } from '@varve/common/errors.js';
 
 export interface QuerySignalOptions {
-  /** Abort when nobody wants the answer any more. */
-  readonly clients: readonly AbortSignal[];
-  readonly stopping: AbortSignal;
+  /** Aborts when nobody wants the answer any more. */
+  readonly client: AbortSignal;
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
 
 export interface QuerySignal {
   readonly signal: AbortSignal;
+  /** Without a reason: the query was cancelled. */
+  readonly abort: (failure?: Failure) => void;
   /** Lets go of the timer and the listeners. */
   close(): void;
 }
 
-export function openQuerySignal({ clients, stopping, timeoutMs, clock }: QuerySignalOptions): QuerySignal {
-  const ended = new AbortController();
+export function openQuerySignal({ client, timeoutMs, clock }: QuerySignalOptions): QuerySignal {
   const controller = new AbortController();
-  const abortWith = (failure: () => Failure) => () => controller.abort(failure());
-  const unlisten = [
-    ...clients.map((client) => listen(client, abortWith(cancelled))),
-    listen(stopping, abortWith(stopped)),
-  ];
-  const onTimeout = abortWith(() => timedOut(timeoutMs));
-  void clock.sleep(timeoutMs, ended.signal).then(() => {
-    if (!ended.signal.aborted) onTimeout();
-  });
+  const forgetClient = listen(client, () => controller.abort(cancelled()));
+  const callOff = clock.after(timeoutMs, () => controller.abort(timedOut(timeoutMs)));
   return {
     signal: controller.signal,
+    abort: (failure = cancelled()) => controller.abort(failure),
     close: () => {
-      for (const remove of unlisten) remove();
-      ended.abort(over);
+      forgetClient();
+      callOff();
     },
   };
 }
-
-/** A reason of its own, with a stack, for every query that ends well would cost more than the timer. */
-const over = new Error('the query is over');
 
 /**
  * @returns what ends it. Not by a signal: Node holds that one weakly, and a listener whose signal was collected before it

@@ -3,8 +3,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
+import { memoryUsage } from 'node:process';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
 import type { AggregateFacts } from '@varve/common/contract/aggregate.js';
@@ -38,6 +39,12 @@ export interface FixtureTable {
   readonly copyOptions?: string;
 }
 
+/** As `main.ts` has it. */
+export const ownMemory = (machineBytes = totalmem()) => ({
+  residentBytes: () => memoryUsage.rss(),
+  machineBytes,
+});
+
 export class QueryFixture implements TableCatalog {
   readonly folder: string;
   readonly store: FolderStore;
@@ -63,7 +70,11 @@ export class QueryFixture implements TableCatalog {
     return this.#engine;
   }
 
-  async startEngine(memoryBytesMax = 500e6): Promise<QueryEngine> {
+  async startEngine(
+    memoryBytesMax = 500e6,
+    spillBytesMax = 1e9,
+    machineBytes = totalmem(),
+  ): Promise<QueryEngine> {
     const log = silentLogger();
     const dataFiles = await FileCache.open({
       store: this.store,
@@ -79,7 +90,8 @@ export class QueryFixture implements TableCatalog {
       dataDir: join(this.folder, 'data'),
       readableFolders: [join(this.folder, 'lake', 'tables')],
       memoryBytesMax,
-      spillBytesMax: 1e9,
+      spillBytesMax,
+      memory: ownMemory(machineBytes),
       clock: systemClock,
       log,
       registry: this.registry,

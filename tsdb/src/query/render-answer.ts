@@ -3,7 +3,7 @@
  * written by DuckDB and sent as a file (`exported-file.ts`).
  */
 import { isFailure, messageOf } from '@varve/common/errors.js';
-import type { QueryAnswer } from './query-answer.js';
+import type { Answer } from './query-answer.js';
 import { renderArrow } from './render-arrow.js';
 import { renderJson } from './render-json.js';
 import { renderCsv, renderJsonLines, renderPretty } from './render-lines.js';
@@ -26,22 +26,30 @@ export const defaultRenderOptions: RenderOptions = {
   header: true,
 };
 
-/**
- * Closes the answer in the end, also when not all pieces are taken. A failure is the last line of JSON lines, and thrown in
- * any case: the body must be broken off.
- */
+/** As `renderPieces`. Closes the answer in the end, also when not all pieces are taken. */
 export async function* renderAnswer(
-  answer: QueryAnswer,
+  answer: Answer,
   format: RowFormat = 'json',
   options = defaultRenderOptions,
-): AsyncGenerator<string | Uint8Array> {
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* renderPieces(answer, format, options);
+  } finally {
+    await answer.close();
+  }
+}
+
+/** A failure is the last line of JSON lines, and thrown in any case: the body must be broken off. */
+export async function* renderPieces(
+  answer: Answer,
+  format: RowFormat,
+  options: RenderOptions,
+): AsyncGenerator<Uint8Array> {
   try {
     yield* renderers[format](answer, options);
   } catch (error) {
-    if (format === 'jsonl') yield errorLine(error);
+    if (format === 'jsonl') yield Buffer.from(errorLine(error));
     throw error;
-  } finally {
-    await answer.close();
   }
 }
 

@@ -96,7 +96,7 @@ test('an answer is one JSON text, however many pieces it has', async () => {
     new AbortController().signal,
   );
   const pieces: string[] = [];
-  for await (const piece of renderAnswer(answer)) pieces.push(String(piece));
+  for await (const piece of renderAnswer(answer)) pieces.push(Buffer.from(piece).toString());
   const { rows, stats, ...rest } = JSON.parse(pieces.join('')) as {
     rows: unknown[];
     stats: { elapsed_ms: number };

@@ -6,27 +6,35 @@
  *
  * After a failure the body must be broken off: what was sent so far is no valid JSON.
  */
-import { jsonCells } from './cell-texts.js';
-import type { AnswerStats, QueryAnswer } from './query-answer.js';
-import { joinCells, renderRows, type RenderOptions } from './render-text.js';
+import { CellWriter } from './cell-writers.js';
+import type { AnswerStats, Answer } from './query-answer.js';
+import { renderRows, writeCells, type RenderOptions } from './render-text.js';
 import { tableLabel } from './find-table.js';
+import { TextPage, TextStamp } from './text-page.js';
 import { typeName } from './type-names.js';
 
+const betweenRows = new TextStamp('],[');
+
 export async function* renderJson(
-  answer: QueryAnswer,
+  answer: Answer,
   { style, bytesMax }: RenderOptions,
-): AsyncGenerator<string> {
-  const columns = answer.columns.map(({ type }) => jsonCells(type, style));
+): AsyncGenerator<Uint8Array> {
+  const columns = answer.columns.map(({ type }) => new CellWriter(type, style));
+  const page = new TextPage();
   let count = 0;
-  yield headText(answer);
-  yield* renderRows(answer, bytesMax, columns, (cells, row, index) => {
+  page.put(headText(answer));
+  yield* renderRows(answer, bytesMax, columns, page, (row, index) => {
     count = index + 1;
-    return `${index === 0 ? '[' : ',['}${joinCells(cells, row, ',')}]`;
+    if (index === 0) page.put('[');
+    else page.putStamp(betweenRows);
+    writeCells(columns, row, page);
   });
-  yield tailText(count, answer.isTruncated, answer.stats);
+  if (count > 0) page.put(']');
+  page.put(tailText(count, answer.isTruncated, answer.stats));
+  yield page.take();
 }
 
-function headText({ queryId, columns }: QueryAnswer): string {
+function headText({ queryId, columns }: Answer): string {
   const named = columns.map(({ name, type }) => ({ name, type: typeName(type) }));
   return `{"query_id":${JSON.stringify(queryId)},"columns":${JSON.stringify(named)},"rows":[`;
 }

@@ -7,49 +7,48 @@
  * | csv    | CRLF at the end; nothing where there is null, `""` for the empty text; lists and objects as JSON |
  * | pretty | as wide as the first rows need; longer values push what follows to the right                |
  */
-import { DuckDBTypeId } from '@duckdb/node-api';
-import { jsonCells, textCells, type CellTexts } from './cell-texts.js';
-import type { AnswerColumn, QueryAnswer } from './query-answer.js';
-import { joinCells, renderRows, type RenderOptions } from './render-text.js';
-import type { ValueStyle } from './value-style.js';
+import { CellWriter, type CellLook } from './cell-writers.js';
+import type { Answer } from './query-answer.js';
+import { renderRows, writeCells, type RenderOptions } from './render-text.js';
+import { TextPage, TextStamp } from './text-page.js';
 
 export async function* renderJsonLines(
-  answer: QueryAnswer,
+  answer: Answer,
   { style, bytesMax }: RenderOptions,
-): AsyncGenerator<string> {
-  const columns = answer.columns.map(({ type }) => jsonCells(type, style));
+): AsyncGenerator<Uint8Array> {
+  const columns = answer.columns.map(({ type }) => new CellWriter(type, style));
   const labels = answer.columns.map(
-    ({ name }, column) => `${column === 0 ? '{' : ','}${JSON.stringify(name)}:`,
+    ({ name }, column) => new TextStamp(`${column === 0 ? '{' : ','}${JSON.stringify(name)}:`),
   );
-  yield* renderRows(answer, bytesMax, columns, (cells, row) => {
-    let text = '';
-    for (let column = 0; column < cells.length; column++)
-      text += (labels[column] ?? '') + (cells[column]?.(row) ?? '');
-    return `${text}}\n`;
+  const page = new TextPage();
+  yield* renderRows(answer, bytesMax, columns, page, (row) => {
+    for (const [column, label] of labels.entries()) {
+      page.putStamp(label);
+      columns[column]?.put(row, page);
+    }
+    page.put('}\n');
   });
+  yield page.take();
 }
 
 export async function* renderCsv(
-  answer: QueryAnswer,
+  answer: Answer,
   { style, bytesMax, header }: RenderOptions,
-): AsyncGenerator<string> {
-  const columns = answer.columns.map((column) => csvCells(column, style));
-  if (header) yield `${answer.columns.map(({ name }) => csvText(name)).join(',')}\r\n`;
-  yield* renderRows(answer, bytesMax, columns, (cells, row) => {
-    const text = joinCells(cells, row, ',');
+): AsyncGenerator<Uint8Array> {
+  const columns = answer.columns.map(({ type }) => new CellWriter(type, style, csvLook));
+  const page = new TextPage();
+  if (header) page.put(`${answer.columns.map(({ name }) => csvText(name)).join(',')}\r\n`);
+  yield* renderRows(answer, bytesMax, columns, page, (row) => {
+    const start = page.length;
+    writeCells(columns, row, page);
     // A lone null would be an empty line, which readers pass over.
-    return cells.length === 1 && text === '' ? '""\r\n' : `${text}\r\n`;
+    if (columns.length === 1 && page.length === start) page.put('""');
+    page.put('\r\n');
   });
+  yield page.take();
 }
 
-function csvCells({ type }: AnswerColumn, style: ValueStyle): CellTexts {
-  if (type.typeId === DuckDBTypeId.VARCHAR) return textCells('', (value) => csvText(String(value)));
-  const jsonTexts = jsonCells(type, style);
-  return (vector) => {
-    const jsonText = jsonTexts(vector);
-    return (row) => csvOfJson(jsonText(row));
-  };
-}
+const csvLook: CellLook = { nullText: '', quote: '', textOf: csvOfJson };
 
 function csvOfJson(text: string): string {
   if (text === 'null') return '';
@@ -68,31 +67,39 @@ const measuredRowsMax = 200;
 const widthMax = 60;
 
 export async function* renderPretty(
-  answer: QueryAnswer,
+  answer: Answer,
   { style, bytesMax }: RenderOptions,
-): AsyncGenerator<string> {
-  const columns = answer.columns.map(({ type }) => jsonCells(type, style));
+): AsyncGenerator<Uint8Array> {
+  const columns = answer.columns.map(({ type }) => new CellWriter(type, style));
   const names = answer.columns.map(({ name }) => name);
+  const [page, cell] = [new TextPage(), new TextPage()];
   const measured: string[][] = [];
-  let widths: number[] | undefined;
-  const flush = (): string => {
-    widths = names.map((name, column) =>
-      Math.min(
-        widthMax,
-        Math.max(...[name, ...measured.map((row) => row[column] ?? '')].map(({ length }) => length)),
-      ),
-    );
-    const line = widths.map((width) => '-'.repeat(width));
-    return [names, line, ...measured].map((row) => prettyRow(row, widths ?? [])).join('');
+  let widths: readonly number[] | undefined;
+  const flush = () => {
+    const all = (widths = widthsOf(names, measured));
+    const line = all.map((width) => '-'.repeat(width));
+    for (const row of [names, line, ...measured]) page.put(prettyRow(row, all));
   };
-  yield* renderRows(answer, bytesMax, columns, (cells, row) => {
-    const texts = cells.map((textOf) => prettyCell(textOf(row)));
-    if (widths) return prettyRow(texts, widths);
-    measured.push(texts);
-    return measured.length === measuredRowsMax ? flush() : '';
+  yield* renderRows(answer, bytesMax, columns, page, (row) => {
+    const texts = columns.map((cells) => {
+      cells.put(row, cell);
+      return prettyCell(cell.takeText());
+    });
+    if (widths) page.put(prettyRow(texts, widths));
+    else if (measured.push(texts) === measuredRowsMax) flush();
   });
-  if (!widths) yield flush();
-  yield answer.isTruncated ? `(${answer.rowCount} rows, and more)\n` : `(${answer.rowCount} rows)\n`;
+  if (!widths) flush();
+  page.put(answer.isTruncated ? `(${answer.rowCount} rows, and more)\n` : `(${answer.rowCount} rows)\n`);
+  yield page.take();
+}
+
+function widthsOf(names: readonly string[], rows: readonly (readonly string[])[]): number[] {
+  return names.map((name, column) =>
+    Math.min(
+      widthMax,
+      Math.max(...[name, ...rows.map((row) => row[column] ?? '')].map(({ length }) => length)),
+    ),
+  );
 }
 
 /** One line each, whatever is in it. */

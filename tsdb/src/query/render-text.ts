@@ -1,11 +1,12 @@
 /**
  * An answer as text, row by row: what JSON, JSON lines, CSV and tables for eyes have in common.
  *
- * Pieces are about `pieceCharactersMin` long, whatever the length of rows. An answer that grows past `bytesMax` is cut off
- * between two rows, and says so (`QueryAnswer.isTruncated`). Whoever consumes the pieces sees a failure as an exception.
+ * Pieces are about `pieceBytesMin` long, whatever the length of rows. An answer that grows past `bytesMax` is cut off
+ * between two rows, and says so (`Answer.isTruncated`). Whoever consumes the pieces sees a failure as an exception.
  */
-import type { CellText, CellTexts } from './cell-texts.js';
-import type { QueryAnswer } from './query-answer.js';
+import type { CellWriter } from './cell-writers.js';
+import type { Answer } from './query-answer.js';
+import type { TextPage } from './text-page.js';
 import type { ValueStyle } from './value-style.js';
 
 export interface RenderOptions {
@@ -17,38 +18,53 @@ export interface RenderOptions {
 }
 
 /** Fewer writes, little memory. */
-const pieceCharactersMin = 65_536;
+const pieceBytesMin = 65_536;
 
-/** @param rowText of the row at `index` of all, which is `row` of its batch; a cell's text is that of its column */
+/**
+ * What is left on the page in the end goes with what comes behind the rows.
+ * @param page with what comes before the rows
+ * @param writeRow writes the row at `index` of all, which is `row` of its batch
+ */
 export async function* renderRows(
-  answer: QueryAnswer,
+  answer: Answer,
   bytesMax: number,
-  columns: readonly CellTexts[],
-  rowText: (cells: readonly CellText[], row: number, index: number) => string,
-): AsyncGenerator<string> {
-  let piece = '';
+  columns: readonly CellWriter[],
+  page: TextPage,
+  writeRow: (row: number, index: number) => void,
+): AsyncGenerator<Uint8Array> {
   let sentBytes = 0;
   let index = 0;
-  for await (const { chunk, rowCount } of answer.batches()) {
-    const cells = columns.map((textsOf, column) => textsOf(chunk.getColumnVector(column)));
-    for (let row = 0; row < rowCount; row++) {
-      piece += rowText(cells, row, index++);
-      if (piece.length < pieceCharactersMin) continue;
-      sentBytes += Buffer.byteLength(piece);
+  for await (const { rowCount, vectorAt } of answer.batches()) {
+    for (const [column, cells] of columns.entries()) cells.open(vectorAt(column), rowCount);
+    for (let row = 0; row < rowCount;) {
+      const next = fillPage(page, row, rowCount, (at) => writeRow(at, index + at - row));
+      index += next - row;
+      row = next;
+      if (page.length < pieceBytesMin) continue;
+      const piece = page.take();
+      sentBytes += piece.length;
       yield piece;
-      piece = '';
       if (sentBytes >= bytesMax) {
         answer.cutOff();
         return;
       }
     }
   }
-  if (piece !== '') yield piece;
 }
 
-/** The cells of a row, with something between them. */
-export function joinCells(cells: readonly CellText[], row: number, between: string): string {
-  let text = cells[0]?.(row) ?? '';
-  for (let column = 1; column < cells.length; column++) text += between + (cells[column]?.(row) ?? '');
-  return text;
+/** Outside of the generator, whose loops are not compiled as well. @returns the row after the last one written */
+function fillPage(page: TextPage, start: number, end: number, writeRow: (row: number) => void): number {
+  let row = start;
+  while (row < end && page.length < pieceBytesMin) writeRow(row++);
+  return row;
+}
+
+const comma = 44;
+
+/** The cells of a row, with commas between them. */
+export function writeCells(columns: readonly CellWriter[], row: number, page: TextPage): void {
+  for (let column = 0; column < columns.length; column++) {
+    if (column > 0) page.putCharacter(comma);
+    columns[column]?.put(row, page);
+  }
 }

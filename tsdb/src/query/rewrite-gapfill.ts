@@ -11,7 +11,7 @@
  *     WITH __rows AS MATERIALIZED (SELECT time_bucket('1 minute', time) AS __c0, device AS __c1, avg(x) AS __c2 FROM t …),
  *          __keys AS (SELECT DISTINCT __c1 FROM __rows)
  *     SELECT g.__b AS minute, g.__c1 AS device, last_value(r.__c2 IGNORE NULLS) OVER (…)
- *     FROM (… unnest(range(start, finish, width)) AS __b CROSS JOIN __keys) AS g LEFT JOIN __rows AS r ON …
+ *     FROM (… range(start, finish, width) AS s(__b) CROSS JOIN __keys) AS g LEFT JOIN __rows AS r ON …
  *
  * Start and finish are the third and fourth argument, or else what WHERE says of the time, or else the first and last bucket
  * that there is. ORDER BY and LIMIT stay outside.
@@ -162,7 +162,7 @@ function outerSql(items: readonly Item[], bounds: Bounds): string {
   const distinct = keys.length === 0 ? 'SELECT 1 AS __one' : `SELECT DISTINCT ${keys.join(', ')} FROM __rows`;
   return `WITH __rows AS MATERIALIZED (SELECT 1), __keys AS (${distinct})
     SELECT ${columns.join(', ')}
-    FROM (SELECT * FROM (SELECT unnest(${bucketsSql(bucket, bounds)}) AS __b) AS s CROSS JOIN __keys AS k) AS g
+    FROM (SELECT * FROM ${bucketsSql(bucket, bounds)} AS s(__b) CROSS JOIN __keys AS k) AS g
     LEFT JOIN __rows AS r ON r.${bucket} = g.__b${same}`;
 }
 

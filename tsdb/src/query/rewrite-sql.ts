@@ -9,14 +9,26 @@
  * | `from latest('table')`                    | the newest row of every series                                   |
  * | `time_bucket_gapfill(width, time)`        | see `rewrite-gapfill.ts`                                         |
  * | `lttb(time, value, count)`                | see `lttb.ts`                                                    |
+ * | `x ILIKE pattern`, where that is quicker  | `lower(x) LIKE lower(pattern)`, see `like-patterns.ts`           |
+ * | `x.function(y)`                           | `function(x, y)`, which is what is looked at                     |
  */
 import { quoteName } from '../delta/sql-text.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { isSlowIlike } from './like-patterns.js';
 import { isLttb, rewriteLttb } from './lttb.js';
 import { mergedTags } from './merge-partials.js';
 import { newestDatabase } from './newest-rows.js';
 import { isGapfill, rewriteGapfill } from './rewrite-gapfill.js';
-import { isNode, latestLabel, nameAt, nodesAt, nodeAt, type ParseSelect, type SqlNode } from './sql-tree.js';
+import {
+  callOf,
+  isNode,
+  latestLabel,
+  nameAt,
+  nodesAt,
+  nodeAt,
+  type ParseSelect,
+  type SqlNode,
+} from './sql-tree.js';
 
 /** The name as a table's, or undefined where there is none: the guard has said so then. */
 export type FindNamed = (label: string) => Snapshot | undefined;
@@ -57,11 +69,33 @@ const renamed: Readonly<Record<string, string>> = { first: 'arg_min', last: 'arg
 function rewriteCall(node: SqlNode): SqlNode {
   if (node['class'] !== 'FUNCTION' && node['class'] !== 'WINDOW') return node;
   const name = nameAt(node, 'function_name');
+  if (node['class'] === 'FUNCTION' && isDotCall(node)) return rewriteCall(withReceiver(node));
   const children = nodesAt(node, 'children');
   const other = renamed[name];
   if (other !== undefined && children.length === 2) return { ...node, function_name: other };
+  if (isSlowIlike(node))
+    return { ...node, function_name: name.slice(0, -1), children: children.map(inLowerCase) };
   if (name === 'date_bin') return { ...node, function_name: 'time_bucket' };
   return node;
+}
+
+/** Functions are in one schema; where another one is named, DuckDB takes it for a column: `device.upper()`. */
+function isDotCall(node: SqlNode): boolean {
+  const [catalog, schema] = [nameAt(node, 'catalog'), nameAt(node, 'schema')];
+  return schema !== '' && !(schema === 'main' && (catalog === '' || catalog === 'system'));
+}
+
+/** So that what looks at calls sees its first argument. */
+function withReceiver(node: SqlNode): SqlNode {
+  const column_names = [node['catalog'], node['schema']].filter((name) => name !== '' && name !== undefined);
+  const { query_location } = node;
+  const column = { class: 'COLUMN_REF', type: 'COLUMN_REF', alias: '', query_location, column_names };
+  return { ...node, catalog: '', schema: '', children: [column, ...nodesAt(node, 'children')] };
+}
+
+/** What DuckDB does with both sides of ILIKE. */
+function inLowerCase(child: SqlNode): SqlNode {
+  return callOf('lower', [child], child['query_location']);
 }
 
 async function rewriteLatest(node: SqlNode, parse: ParseSelect, find: FindNamed): Promise<SqlNode> {

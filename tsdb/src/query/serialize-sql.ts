@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { Failure } from '@varve/common/errors.js';
-import { isNode, type SqlNode } from './sql-tree.js';
+import { constantOf, isNode, type SqlNode } from './sql-tree.js';
 
 /** What `json_serialize_sql` answers. */
 export interface SerializedSql {
@@ -50,13 +50,41 @@ export async function parseSelect(connection: DuckDBConnection, sql: string): Pr
 }
 
 /** A tree as text. */
-export async function deserializeSql(
+export async function printSql(
   connection: DuckDBConnection,
-  serialized: SerializedSql,
+  statement: SerializedStatement,
 ): Promise<string> {
-  const reader = await connection.runAndReadAll('SELECT json_deserialize_sql($1::JSON)', [
-    // A node without a place carries the largest 64-bit number, which a double does not hold.
-    JSON.stringify(serialized, (name, value: unknown) => (name === 'query_location' ? 0 : value)),
-  ]);
+  const tree = JSON.stringify({ error: false, statements: [statement] }, toPrinted);
+  const reader = await connection.runAndReadAll('SELECT json_deserialize_sql($1::JSON)', [tree]);
   return String(reader.getRows()[0]?.[0]);
+}
+
+/**
+ * A node without a place carries the largest 64-bit number, which a double does not hold. And DuckDB does not take `1000` for
+ * the double that it wrote as `1000.0`.
+ */
+function toPrinted(name: string, value: unknown): unknown {
+  if (name === 'query_location') return 0;
+  if (!isNode(value) || value['class'] !== 'CONSTANT') return value;
+  const { type, value: number } = (value['value'] ?? {}) as { type?: { id?: unknown }; value?: unknown };
+  return type?.id === 'DOUBLE' && Number.isInteger(number)
+    ? { ...constantOf(String(number), 'DOUBLE'), alias: value['alias'] }
+    : value;
+}
+
+const select = 'SELECT ';
+
+/** As DuckDB names a column that has no name of its own: there, some types are written otherwise. */
+export async function printExpression(connection: DuckDBConnection, expression: SqlNode): Promise<string> {
+  const node = { ...(await parseSelect(connection, `${select}1`)), select_list: [expression] };
+  return (
+    (await printSql(connection, { node, named_param_map: [] }))
+      .slice(select.length)
+      // The cast to DOUBLE of INTERVAL 1 HOUR is not one of those.
+      .replaceAll(
+        / AS (DATE|DOUBLE(?!\)\) AS (?:BIGINT|INTEGER)\)\))|TIMESTAMP WITH TIME ZONE)\)/g,
+        ' AS "$1")',
+      )
+      .replaceAll(/ AS DECIMAL\((\d+),(\d+)\)\)/g, ' AS DECIMAL($1, $2))')
+  );
 }

@@ -12,6 +12,7 @@ const seeds = (secretPath: string) => [
   'select * exclude (day) replace (1 as temperature), row_number() over (partition by device order by time) from environment',
   'select a.* from environment a left join lateral (select max(time) m from environment b where b.device = a.device) on true',
   'select $1, ?, $name from environment where device = any($list) union all by name select 2 intersect select 3',
+  "select repeat('-', 20), lpad(device, 10, '0'), len(range(60)), format('{:>10}', device), list_reduce([1, 2], lambda a, b: a + b) from environment",
   'pivot environment on device using avg(temperature)',
   'describe environment',
   'summarize environment',
@@ -30,7 +31,7 @@ const seeds = (secretPath: string) => [
   "select 1 -- comment\n; /* open select '' \"quoted\"\" name\" $$dollar$$ e'\\n' x'00' U&'x' 1e999 0x7f 1_000 .5",
 ];
 const extra = (secretPath: string) => [
-  ...`( ) , ; . * :: := => -> || ~ ! [ ] { } ? $1 $name ' " $$ -- /* */ 0 -1 9223372036854775808 null true`.split(
+  ...`( ) , ; . * :: := => -> || ~ ! [ ] { } ? $1 $name ' " $$ -- /* */ 0 -1 9223372036854775808 null true 4000000000 repeat range`.split(
     ' ',
   ),
   ...`read_text glob read_blob read_parquet getvariable attach copy into outfile from with recursive as materialized

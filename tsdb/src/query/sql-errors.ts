@@ -9,11 +9,13 @@
  * | Parser                | sql_syntax                                                        |
  * | Out of Memory         | memory_limit_exceeded                                             |
  * | Permission            | sql_not_allowed                                                   |
+ * | Invalid Input, of `bound-texts.ts` | sql_not_allowed                                      |
  * | INTERNAL, FATAL       | none: a fault that is not the statement's                         |
  * | any that names a data file | object_corrupt, or object_missing where it is gone           |
  * | everything else       | sql_invalid: names, types, values that cannot be converted, …     |
  */
 import { Failure, isFailure, messageOf, type FailureCode } from '@varve/common/errors.js';
+import { isTooLongText, tooLongHint } from './bound-texts.js';
 import { positionOfByte, positionOfCharacter, type TextPosition } from './text-position.js';
 
 interface DuckError {
@@ -77,7 +79,7 @@ function parsePlainError(text: string): DuckError | undefined {
 
 function statementFailure(error: DuckError, { sql, prefix = '' }: SqlErrorContext): Failure | undefined {
   if (['INTERNAL', 'FATAL', 'INTERRUPT'].includes(error.type)) return undefined;
-  const code = codesByType[error.type] ?? 'sql_invalid';
+  const code = isTooLongText(error.message) ? 'sql_not_allowed' : (codesByType[error.type] ?? 'sql_invalid');
   const { message, hint } = readable(error, code);
   const place =
     error.offset === undefined || error.offset < prefix.length
@@ -104,14 +106,21 @@ const codesByType: Readonly<Record<string, FailureCode>> = {
 /** DuckDB's first line says what is wrong; its advice is for those who may change its settings. */
 function readable(error: DuckError, code: FailureCode): { message: string; hint: string | undefined } {
   const [message = ''] = error.message.split('\n');
-  if (code === 'memory_limit_exceeded')
-    return {
-      message: `the query needs more memory than it may use: ${message}`,
-      hint: 'aggregate or filter more, ask for a shorter time, or raise cache.memory',
-    };
+  if (code === 'memory_limit_exceeded') return tooLarge(message);
+  if (isTooLongText(message)) return { message, hint: tooLongHint };
   return {
     message,
     hint: error.candidates.length > 0 ? `did you mean ${error.candidates.join(' or ')}?` : undefined,
+  };
+}
+
+/** Blocks are offloaded to disk when there is no room for them in memory. */
+function tooLarge(message: string): { message: string; hint: string } {
+  const isOnDisk = message.startsWith('failed to offload');
+  const [where, option] = isOnDisk ? ['room on disk', 'cache.disk'] : ['memory', 'cache.memory'];
+  return {
+    message: `the query needs more ${where} than it may use: ${message}`,
+    hint: `aggregate or filter more, ask for a shorter time, or raise ${option}`,
   };
 }
 

@@ -42,7 +42,7 @@ async function answerOf(sql: string): Promise<string> {
     new AbortController().signal,
   );
   let text = '';
-  for await (const piece of renderAnswer(answer)) text += String(piece);
+  for await (const piece of renderAnswer(answer)) text += Buffer.from(piece).toString();
   return text;
 }
 

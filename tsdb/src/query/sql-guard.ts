@@ -6,7 +6,9 @@
  * 2. The tree must hold exactly one statement.
  * 3. Every node is visited, wherever it hangs. A kind of node that is not known to be harmless is refused, and so is a
  *    function that is not in `allowed-functions.ts`.
- * 4. A table must be one that the snapshot has, or a CTE in scope. Neither can be a file: the names of both are plain
+ * 4. What it makes of small values must stay small (`value-size.ts`).
+ * 5. Its patterns must end in time (`like-patterns.ts`): whoever calls this looks at them, in what will run.
+ * 6. A table must be one that the snapshot has, or a CTE in scope. Neither can be a file: the names of both are plain
  *    identifiers, and DuckDB takes only names with a dot or a slash for files.
  *
  * What comes out: the tables that the statement may read, perhaps one too many where a CTE hides one.
@@ -21,6 +23,7 @@ import { nearestName } from '@varve/common/nearest-name.js';
 import { latestLabel } from './sql-tree.js';
 import { sqlBytesMax, type SerializedSql, type SerializedStatement } from './serialize-sql.js';
 import { positionOfByte, positionOfCharacter } from './text-position.js';
+import { checkValueSizes } from './value-size.js';
 
 export interface GuardedSql {
   readonly tables: readonly Snapshot[];
@@ -30,17 +33,20 @@ export interface GuardedSql {
 
 /**
  * @param database where tables are that stand without one
- * @throws Failure `sql_syntax`, `sql_not_allowed`, `sql_invalid`, `table_not_found`
+ * @param ownFunctions that are allowed besides, in what has been put into other words here
+ * @throws Failure `sql_syntax`, `sql_not_allowed`, `sql_invalid`, `table_not_found`, `memory_limit_exceeded`
  */
 export function guardSql(
   sql: string,
   serialized: SerializedSql,
   snapshots: readonly Snapshot[],
   database = defaultDatabase,
+  ownFunctions: ReadonlySet<string> = new Set(),
 ): GuardedSql {
   const statement = onlyStatement(sql, serialized);
-  const walk = new TreeWalk(sql, snapshots, database);
+  const walk = new TreeWalk(sql, snapshots, database, ownFunctions);
   walk.visit(statement.node, new Set());
+  checkValueSizes(statement.node, (node) => placeOf(sql, node));
   return { tables: [...walk.tables], parameterNames: statement.named_param_map.map(({ key }) => key) };
 }
 
@@ -90,11 +96,18 @@ class TreeWalk {
   readonly #sql: string;
   readonly #snapshots: readonly Snapshot[];
   readonly #database: string;
+  readonly #ownFunctions: ReadonlySet<string>;
 
-  constructor(sql: string, snapshots: readonly Snapshot[], database: string) {
+  constructor(
+    sql: string,
+    snapshots: readonly Snapshot[],
+    database: string,
+    ownFunctions: ReadonlySet<string>,
+  ) {
     this.#sql = sql;
     this.#snapshots = snapshots;
     this.#database = database;
+    this.#ownFunctions = ownFunctions;
   }
 
   /** `scope` holds the names of the CTEs that can be seen here, in lower case. */
@@ -123,7 +136,9 @@ class TreeWalk {
     if (!harmlessClasses.has(expressionClass))
       throw this.#refusal(node, `${expressionClass.toLowerCase()} expressions are not allowed`);
     const name = node['function_name'];
-    if (typeof name === 'string' && !isAllowedFunction(name.toLowerCase()))
+    if (typeof name !== 'string') return;
+    const lower = name.toLowerCase();
+    if (!isAllowedFunction(lower) && !this.#ownFunctions.has(lower))
       throw this.#functionRefusal(node, name, allowedFunctions);
   }
 
@@ -192,10 +207,18 @@ class TreeWalk {
     return new Failure('sql_not_allowed', message, { hint, facts: this.#place(node) });
   }
 
-  #place({ query_location: offset }: TreeNode): Readonly<Record<string, unknown>> {
-    // Nodes without a place carry the largest 64-bit number.
-    return typeof offset === 'number' && offset < sqlBytesMax ? { ...positionOfByte(this.#sql, offset) } : {};
+  #place(node: TreeNode): Readonly<Record<string, unknown>> {
+    return placeOf(this.#sql, node);
   }
+}
+
+/** What a failure says of where it is. */
+export function placeOf(
+  sql: string,
+  { query_location: offset }: TreeNode,
+): Readonly<Record<string, unknown>> {
+  // Nodes without a place carry the largest 64-bit number.
+  return typeof offset === 'number' && offset < sqlBytesMax ? { ...positionOfByte(sql, offset) } : {};
 }
 
 /**

@@ -49,6 +49,39 @@ export function plainCall(node: SqlNode): { name: string; args: readonly SqlNode
   return { name: nameAt(node, 'function_name'), args: nodesAt(node, 'children') };
 }
 
+/** A call of a function. */
+export function callOf(name: string, args: readonly SqlNode[], location: unknown = 0): SqlNode {
+  return {
+    class: 'FUNCTION',
+    type: 'FUNCTION',
+    alias: '',
+    query_location: location,
+    function_name: name,
+    schema: '',
+    children: args,
+    filter: null,
+    order_bys: { type: 'ORDER_MODIFIER', orders: [] },
+    distinct: false,
+    is_operator: false,
+    export_state: false,
+    catalog: '',
+  };
+}
+
+/** A constant, written as text. */
+export function constantOf(text: string, type: string): SqlNode {
+  const value = { type: { id: 'VARCHAR', type_info: null }, is_null: false, value: text };
+  return {
+    class: 'CAST',
+    type: 'OPERATOR_CAST',
+    alias: '',
+    query_location: 0,
+    child: { class: 'CONSTANT', type: 'VALUE_CONSTANT', alias: '', query_location: 0, value },
+    cast_type: { id: type, type_info: null },
+    try_cast: false,
+  };
+}
+
 /** The expression and the type it is cast to, `TIMESTAMP WITH TIME ZONE`. */
 export function castOf(node: SqlNode): { child: SqlNode; type: string } | undefined {
   const child = nodeAt(node, 'child');

@@ -9,16 +9,25 @@ import assert from 'node:assert/strict';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { boundingFunctions, boundTexts } from './bound-texts.js';
 import { anyCondition, type Condition } from './condition.js';
 import { findColumnNames, storedColumns } from './find-columns.js';
 import { findReads } from './find-reads.js';
 import { findLabelled, findTableOf, tableLabel } from './find-table.js';
+import { checkPatterns, type OpenPattern } from './like-patterns.js';
 import { mergedTags } from './merge-partials.js';
 import { newestOf } from './newest-rows.js';
 import { rewriteSql } from './rewrite-sql.js';
-import { deserializeSql, parseSelect, serializeSql, type SerializedStatement } from './serialize-sql.js';
-import { guardSql } from './sql-guard.js';
+import {
+  parseSelect,
+  printExpression,
+  printSql,
+  serializeSql,
+  type SerializedStatement,
+} from './serialize-sql.js';
+import { guardSql, placeOf } from './sql-guard.js';
 import { isNode, walkNodes, type SqlNode } from './sql-tree.js';
+import { quickenTimes } from './time-columns.js';
 
 export interface StatementTable {
   readonly snapshot: Snapshot;
@@ -31,10 +40,16 @@ export interface StatementTable {
 }
 
 export interface Statement {
-  /** What is run: the text as it came, or what it was put into (`rewrite-sql.ts`). */
+  /** What is run: the text as it came, or what it was put into (`rewrite-sql.ts`, `quick-times.ts`). */
   readonly sql: string;
+  /** Before it was made quick: what is run where DuckDB does not take that, and says what is wrong with what was written. */
+  readonly plainSql: string;
   /** `1`, `2`, … for `?` and `$1`; names for `$name`. */
   readonly parameterNames: readonly string[];
+  /** Must pass `checkOpenPatterns` with the parameters. */
+  readonly patterns: readonly OpenPattern[];
+  /** What is run instead where that says so. */
+  readonly bounded: Statement | undefined;
   readonly tables: readonly StatementTable[];
   /** Whether the same tables and parameters give the same answer. */
   readonly isRepeatable: boolean;
@@ -42,8 +57,11 @@ export interface Statement {
 
 interface Known {
   readonly sql: string;
+  readonly plainSql: string;
   readonly schema: string;
   readonly parameterNames: readonly string[];
+  readonly patterns: readonly OpenPattern[];
+  readonly boundedSql: string | undefined;
   readonly isRepeatable: boolean;
   /** By the labels of its tables. */
   readonly demands: ReadonlyMap<string, Demand>;
@@ -57,6 +75,11 @@ const textBytesMax = 4e6;
 export class Statements {
   /** By text, longest unused first. */
   readonly #known = new Map<string, Known>();
+  /**
+   * By state of the catalog: the same object as long as the tables are the same, by which others know it again. Goes with that
+   * state, whose tables may have a million files each.
+   */
+  readonly #read = new WeakMap<readonly Snapshot[], WeakMap<Known, Statement>>();
   #textBytes = 0;
 
   /**
@@ -76,8 +99,15 @@ export class Statements {
     if (known?.schema !== schema)
       known = { schema, ...(await call(() => learn(sql, database, snapshots, connection))) };
     this.#keep(key, known);
-    const { demands, ...facts } = known;
-    return { ...facts, tables: withSnapshots(demands, snapshots) };
+    return this.#of(known, snapshots);
+  }
+
+  #of(known: Known, snapshots: readonly Snapshot[]): Statement {
+    const read = this.#read.get(snapshots) ?? new WeakMap<Known, Statement>();
+    this.#read.set(snapshots, read);
+    const statement = read.get(known) ?? statementOf(known, snapshots);
+    read.set(known, statement);
+    return statement;
   }
 
   #keep(key: string, known: Known): void {
@@ -91,6 +121,15 @@ export class Statements {
   }
 }
 
+function statementOf(known: Known, snapshots: readonly Snapshot[]): Statement {
+  const { sql, plainSql, parameterNames, patterns, boundedSql, isRepeatable, demands } = known;
+  const tables = withSnapshots(demands, snapshots);
+  const statement = { sql, plainSql, parameterNames, patterns, isRepeatable, tables, bounded: undefined };
+  return boundedSql === undefined
+    ? statement
+    : { ...statement, bounded: { ...statement, sql: boundedSql, plainSql: boundedSql } };
+}
+
 async function learn(
   sql: string,
   database: string,
@@ -102,18 +141,37 @@ async function learn(
   const root = serialized.statements?.[0]?.node;
   assert(isNode(root));
   const find = (label: string) => findLabelled(snapshots, label, database);
-  const rewritten = await rewriteSql(root, (text) => parseSelect(connection, text), find);
-  const facts = { parameterNames, isRepeatable: isRepeatable(root) };
-  if (rewritten === root) return { sql, ...facts, demands: demandsOf(root, tables, snapshots, database) };
-  const [statement] = serialized.statements ?? [];
-  const text = await deserializeSql(connection, {
-    error: false,
-    statements: [{ ...statement, node: rewritten } as SerializedStatement],
-  });
+  const parse = (text: string) => parseSelect(connection, text);
+  const rewritten = await rewriteSql(root, parse, find);
+  const patterns = checkPatterns(rewritten, (node) => placeOf(sql, node));
+  const facts = { parameterNames, patterns, isRepeatable: isRepeatable(root) };
   // What is run has passed the guard as well, to which newest rows are tables of their own now.
   const all = [...snapshots, ...snapshots.map(newestOf)];
-  const { tables: read } = guardSql(text, await serializeSql(connection, text), all, database);
-  return { sql: text, ...facts, demands: demandsOf(rewritten, read, all, database) };
+  const toText = async (node: SqlNode) => {
+    const [statement] = serialized.statements ?? [];
+    const text = await printSql(connection, { ...statement, node } as SerializedStatement);
+    const tree = await serializeSql(connection, text);
+    return { text, ...guardSql(text, tree, all, database, boundingFunctions) };
+  };
+  const print = (expression: SqlNode) => printExpression(connection, expression);
+  const boundFor = async (areParamsLong: boolean) =>
+    await boundTexts(rewritten, { parse, print, areParamsLong });
+  const bound = await boundFor(false);
+  const plain = bound === root ? { text: sql, tables } : await toText(bound);
+  const boundedSql = patterns.length > 0 ? (await toText(await boundFor(true))).text : undefined;
+  const toQuick = async () => {
+    const columnsOf = (node: SqlNode) => columnsAt(findTableOf(node, all, database));
+    const quick = await quickenTimes(bound, { columnsOf, print });
+    return quick === bound ? plain : await toText(quick);
+  };
+  // It is longer than what was written, perhaps too long.
+  const run = await toQuick().catch(() => plain);
+  const demands = demandsOf(rewritten, plain.tables, all, database);
+  return { sql: run.text, plainSql: plain.text, boundedSql, ...facts, demands };
+}
+
+function columnsAt(table: Snapshot | undefined): readonly string[] | undefined {
+  return table && [...shownTypes(table).keys()].map((name) => name.toLowerCase());
 }
 
 /** Found once per state of the catalog. */

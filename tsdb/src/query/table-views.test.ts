@@ -16,14 +16,15 @@ test('a view lists its columns with their types, over the template and the files
     viewSql(snapshot),
     'CREATE OR REPLACE VIEW "main"."environment" AS SELECT "time"::TIMESTAMPTZ AS "time", "device"::VARCHAR AS "device", ' +
       '"count"::BIGINT AS "count", "day"::DATE AS "day" ' +
-      "FROM read_parquet(getvariable('main.environment'), union_by_name = true, hive_partitioning = false)",
+      "FROM read_parquet(getvariable('main.environment'), union_by_name = getvariable('main.environment differ'), hive_partitioning = false)",
   );
 });
 
 test('its files are a variable, and nothing in a path is a pattern', () => {
   assert.equal(
-    filesSql(snapshot, ['/t.parquet', "/it's[1].parquet"]),
-    `SET VARIABLE "main.environment" = ['/t.parquet', '/it''s[[]1].parquet']`,
+    filesSql(snapshot, { paths: ['/t.parquet', "/it's[1].parquet"], differ: true }),
+    `SET VARIABLE "main.environment" = ['/t.parquet', '/it''s[[]1].parquet']; ` +
+      'SET VARIABLE "main.environment differ" = true',
   );
 });
 
@@ -50,7 +51,7 @@ test('a view of a table of aggregates merges what it would otherwise show', () =
       'SELECT "time"::TIMESTAMPTZ AS "time", "device"::VARCHAR AS "device", "part"::VARCHAR AS "part", ' +
       '"x_count"::BIGINT AS "x_count", "x_first"::BOOLEAN AS "x_first", "x_first_time"::BIGINT AS "x_first_time", ' +
       '"day"::DATE AS "day" ' +
-      "FROM read_parquet(getvariable('main.environment'), union_by_name = true, hive_partitioning = false)" +
+      "FROM read_parquet(getvariable('main.environment'), union_by_name = getvariable('main.environment differ'), hive_partitioning = false)" +
       ') GROUP BY "time", "device", "day"',
   );
 });

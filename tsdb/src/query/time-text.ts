@@ -4,7 +4,7 @@
 
 /** The years that RFC 3339 can write: 0000 to 9999, as days since 1970. */
 const writableDays = { min: -719_528, max: 2_932_896 };
-const dayMinutes = 1_440;
+export const dayMinutes = 1_440;
 const dayMs = 86_400_000;
 
 const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'));
@@ -15,11 +15,6 @@ const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padSt
  */
 export function timestampText(value: bigint, perSecond: number): string | undefined {
   return timeText(splitSeconds(value, perSecond), perSecond);
-}
-
-/** As `timestampText`. @param value a safe integer */
-export function unitsText(value: number, perSecond: number): string | undefined {
-  return timeText(splitUnits(value, perSecond), perSecond);
 }
 
 type SplitSeconds = readonly [seconds: number, fraction: number];
@@ -39,8 +34,8 @@ function timeText([seconds, fraction]: SplitSeconds, perSecond: number): string 
   return `${text}${twoDigits[second] ?? ''}${fraction === 0 ? '' : fractionText(fraction, perSecond)}Z`;
 }
 
-/** `2026-01-01T00:00:`. */
-function minuteText(minute: number): string | undefined {
+/** `2026-01-01T00:00:`. Undefined as above. */
+export function minuteText(minute: number): string | undefined {
   const minuteOfDay = modulo(minute, dayMinutes);
   const date = dateText((minute - minuteOfDay) / dayMinutes);
   if (date === undefined) return undefined;
@@ -103,7 +98,7 @@ export function intervalText(months: number, days: number, micros: bigint): stri
   return `P${date}T${clock}`;
 }
 
-function fractionText(fraction: number, perSecond: number): string {
+export function fractionText(fraction: number, perSecond: number): string {
   if (fraction === 0) return '';
   // One more digit in front keeps the zeros behind the point.
   return `.${String(perSecond + fraction)

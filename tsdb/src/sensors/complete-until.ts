@@ -43,19 +43,20 @@ const roundMs = 10_000;
 /** More than ingest takes in one round: it is behind. */
 const backlogShipments = 1_000;
 
+/** By agent. */
+export type AgentReports = ReadonlyMap<string, AgentReport>;
+
 /** One entry per agent that has rows in the table, by name. */
 export function agentCompleteness(
   { name, transactions }: Pick<Snapshot, 'name' | 'transactions'>,
-  reports: readonly AgentReport[],
+  reports: AgentReports,
   ingest: IngestState | undefined,
 ): AgentCompleteness[] {
-  const agents = new Set([...transactions.keys()].flatMap((appId) => parseLaneAppId(appId)?.agent ?? []));
-  const ingestedToMs = ingest && ingestedTo(ingest, `${name.database}.${name.table}`);
-  return [...agents].sort().map((agent) => {
-    const report = reports.find((one) => one.agent === agent);
-    const missing = ingest?.gaps.find(
-      (gap) => gap.agent === agent && gap.database === name.database && gap.table === name.table,
-    );
+  const ingestedToMs = ingest && ingestedTo(ingest, name);
+  const gaps = ingest ? gapsOf(ingest, name) : [];
+  return [...agentsIn(transactions)].sort().map((agent) => {
+    const report = reports.get(agent);
+    const missing = gaps.find((gap) => gap.agent === agent);
     const shippedToMs = report?.shippedToMs;
     const untilMs =
       shippedToMs === undefined || ingestedToMs === undefined
@@ -65,10 +66,58 @@ export function agentCompleteness(
   });
 }
 
-function ingestedTo({ lastRoundAtMs, waiting, troubles }: IngestState, table: string): number | undefined {
+/** What of a table's completeness stays as long as its version and the reports do: a table may have thousands of agents. */
+export interface ShippedTo {
+  readonly agents: ReadonlySet<string>;
+  /** Of all of them together: undefined where one is not known, or there are none. */
+  readonly untilMs: number | undefined;
+}
+
+export function shippedTo(
+  { transactions }: Pick<Snapshot, 'transactions'>,
+  reports: AgentReports,
+): ShippedTo {
+  const agents = agentsIn(transactions);
+  let untilMs: number | undefined = agents.size > 0 ? Number.POSITIVE_INFINITY : undefined;
+  for (const agent of agents) {
+    const agentMs = reports.get(agent)?.shippedToMs;
+    if (untilMs !== undefined) untilMs = agentMs === undefined ? undefined : Math.min(untilMs, agentMs);
+  }
+  return { agents, untilMs };
+}
+
+/** What `completeUntilMs` says of `agentCompleteness`. */
+export function tableCompleteUntilMs(
+  { agents, untilMs }: ShippedTo,
+  name: Snapshot['name'],
+  ingest: IngestState | undefined,
+): number | undefined {
+  const ingestedToMs = ingest && ingestedTo(ingest, name);
+  if (untilMs === undefined || ingest === undefined || ingestedToMs === undefined) return undefined;
+  const missing = gapsOf(ingest, name).filter(({ agent }) => agents.has(agent));
+  return Math.min(untilMs, ingestedToMs, ...missing.map(({ sinceMs }) => sinceMs - roundMs));
+}
+
+function agentsIn(transactions: Snapshot['transactions']): Set<string> {
+  const agents = new Set<string>();
+  for (const appId of transactions.keys()) {
+    const agent = parseLaneAppId(appId)?.agent;
+    if (agent !== undefined) agents.add(agent);
+  }
+  return agents;
+}
+
+function gapsOf({ gaps }: IngestState, { database, table }: Snapshot['name']): MissingShipments[] {
+  return gaps.filter((gap) => gap.database === database && gap.table === table);
+}
+
+function ingestedTo(
+  { lastRoundAtMs, waiting, troubles }: IngestState,
+  { database, table }: Snapshot['name'],
+): number | undefined {
   if (lastRoundAtMs === undefined || waiting > backlogShipments) return undefined;
   const since = troubles
-    .filter(({ name }) => name === 'inbox' || name === table)
+    .filter(({ name }) => name === 'inbox' || name === `${database}.${table}`)
     .map(({ sinceMs }) => sinceMs);
   return Math.min(lastRoundAtMs, ...since) - roundMs;
 }

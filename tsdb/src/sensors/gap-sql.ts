@@ -2,6 +2,7 @@
  * Holes in series, and what agents have lost, in SQL with bound values. Pure.
  */
 import { timeColumnName } from '@varve/common/contract/columns.js';
+import type { Snapshot } from '../delta/snapshot.js';
 import { quoteName } from '../delta/sql-text.js';
 import { instant, sourceSql, type RangePlan, type RangeQuestion } from './plan-range.js';
 import { SqlParams } from './sql-params.js';
@@ -24,16 +25,40 @@ export function gapsSql(question: RangeQuestion, minMs: number): RangePlan {
   return { sql, params: params.values };
 }
 
-/** `agent, kind, first_ms, last_ms` of losses that touch the window. @param table of the loss ledger */
+/** The loss ledger as it lies in the lake: a column that no agent has had a value for is not there. */
+export type Ledger = Pick<Snapshot, 'name' | 'columns'>;
+
+/** Messages that are in no table; other rows of the ledger tell of clocks, or of dead letters that were counted before. */
+const lostKinds = ['evicted', 'dead_letter', 'set_aside'];
+/** Where it is not known since when messages are lost, of a damaged file: how long before its end that may have been. */
+const unknownStartMs = 86_400_000;
+
+/**
+ * `agent, kind, from_ms, to_ms` of losses that touch the window and may concern the table: those of a stream that has a table of its own
+ * name do not concern another one, unless that is named after it, as tables of aggregates are.
+ *
+ * @param tables of the lake
+ */
 export function lossesSql(
-  table: { readonly database: string; readonly table: string },
-  startMs: number,
-  endMs: number,
+  { name: ledger, columns }: Ledger,
+  table: string,
+  tables: readonly string[],
+  { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
 ): RangePlan {
   const params = new SqlParams();
+  const known = new Set([...columns.tags, ...columns.fields].map(({ name }) => name));
+  const number = (name: string) => (known.has(name) ? quoteName(name) : 'NULL::BIGINT');
+  const text = (name: string) => (known.has(name) ? quoteName(name) : 'NULL::VARCHAR');
+  const time = quoteName(timeColumnName);
+  const to = `coalesce(${number('last_ms')}, epoch_ms(${time}))`;
+  const from = `coalesce(${number('first_ms')}, ${to} - ${unknownStartMs})`;
+  const others = tables.filter((other) => other !== table && !table.startsWith(`${other}_`));
+  const isOurs = others.length === 0 ? 'true' : `coalesce(stream <> ALL(${params.add(others)}), true)`;
   const sql =
-    `SELECT agent, kind, first_ms, last_ms FROM ${quoteName(table.database)}.${quoteName(table.table)} ` +
-    `WHERE ${quoteName(timeColumnName)} >= ${instant(startMs, params)} AND first_ms <= ${params.add(Math.ceil(endMs))} ` +
-    `AND last_ms >= ${params.add(Math.floor(startMs))} ORDER BY ${quoteName(timeColumnName)}`;
+    `SELECT agent, kind, from_ms, to_ms FROM (SELECT ${time} AS noted, ${text('agent')} AS agent, ${text('kind')} AS kind, ` +
+    `${text('stream')} AS stream, ${number('count')} AS lost, ${from} AS from_ms, ${to} AS to_ms ` +
+    `FROM ${quoteName(ledger.database)}.${quoteName(ledger.table)} WHERE ${time} >= ${instant(startMs, params)}) ` +
+    `WHERE kind IN (${lostKinds.map((kind) => params.add(kind)).join(', ')}) AND lost > 0 AND ${isOurs} ` +
+    `AND from_ms <= ${params.add(Math.ceil(endMs))} AND to_ms >= ${params.add(Math.floor(startMs))} ORDER BY noted`;
   return { sql, params: params.values };
 }

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toAgentReport } from './agent-report.js';
-import { agentCompleteness, completeUntilMs, type IngestState } from './complete-until.js';
+import {
+  agentCompleteness,
+  completeUntilMs,
+  shippedTo,
+  tableCompleteUntilMs,
+  type IngestState,
+} from './complete-until.js';
 import { judgeGap, openGapEndMs, type AgentLoss, type GapCause } from './judge-gap.js';
 
 /** Minutes; it is 600. */
@@ -15,7 +21,12 @@ const loss: AgentLoss = { agent: 'hall', kind: 'evicted', fromMs: at(90), toMs: 
 
 function agents(status: unknown = well, heardMs = nowMs, ingest = calm, names = ['hall']) {
   const transactions = new Map(names.map((agent) => [`edge/${agent}/e1/live`, 5]));
-  return agentCompleteness({ name, transactions }, [toAgentReport('hall', heardMs, status)], ingest);
+  const reports = new Map([['hall', toAgentReport('hall', heardMs, status)]]);
+  const known = agentCompleteness({ name, transactions }, reports, ingest);
+  // The short way, which queries take.
+  const untilMs = tableCompleteUntilMs(shippedTo({ transactions }, reports), name, ingest);
+  assert.equal(untilMs, completeUntilMs(known));
+  return known;
 }
 
 type Known = ReturnType<typeof agents>;
@@ -82,6 +93,13 @@ test('a table is complete as far as the last of its agents', () => {
   assert.equal(completeUntilMs(agents({ ...well, oldest_unshipped_seconds: 3_600 })), at(540));
   assert.equal(completeUntilMs(agents(well, nowMs, calm, ['hall', 'yard'])), undefined);
   assert.equal(completeUntilMs(agents(well, nowMs, { ...calm, waiting: 5_000 })), undefined);
+  assert.equal(completeUntilMs(agents(well, nowMs, { ...calm, lastRoundAtMs: undefined })), undefined);
+  assert.equal(completeUntilMs(agents(well, nowMs, { ...calm, gaps: [missing] })), at(110) - 10_000);
+  const elsewhere = [
+    { ...missing, agent: 'yard' },
+    { ...missing, table: 'other' },
+  ];
+  assert.equal(completeUntilMs(agents(well, nowMs, { ...calm, gaps: elsewhere })), nowMs - 10_000);
   assert.equal(completeUntilMs([]), undefined);
 });
 

@@ -65,9 +65,9 @@ test('whatever is written between two answers, each is that of the rows of now',
           }
           const { devices, ...others } = step.question;
           const asked = { ...others, tagValues: new Map(devices ? [['device', devices]] : []) };
-          const { json, rowCount, isTruncated } = latestTexts(rows, columns, asked, 1_000);
+          const { page, rowCount, isTruncated } = latestTexts(rows, columns, asked, 1_000);
           const expected = plainly(rows, asked);
-          const found = (JSON.parse(`{${json}}`) as { rows: unknown[][] }).rows;
+          const found = (JSON.parse(`${page.takeText()}}`) as { rows: unknown[][] }).rows;
           assert.deepEqual({ rows: found, isTruncated }, expected);
           assert.equal(rowCount, found.length);
         }

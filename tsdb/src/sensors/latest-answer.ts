@@ -7,13 +7,14 @@
  *
  * Rows' texts and the order of all series are kept from one answer to the next: rows never change, they are replaced, and
  * series are only added. Between two answers most of them are the same, and what is left to do for a row is to look whether
- * it still is, and to join its text with others.
+ * it still is, and to copy its text.
  */
 import { timeColumnName, type FieldType, type TableColumns } from '@varve/common/contract/columns.js';
 import { BIGINT, BOOLEAN, DOUBLE, VARCHAR, type DuckDBType } from '@duckdb/node-api';
 import { shownFields } from '../delta/shown-fields.js';
 import type { LatestRow, LatestRows } from '../latest/series.js';
 import { jsonEncoder, type JsonEncoder } from '../query/json-values.js';
+import { TextPage, TextStamp } from '../query/text-page.js';
 import { timestampText } from '../query/time-text.js';
 
 export interface LatestQuestion {
@@ -26,8 +27,8 @@ export interface LatestQuestion {
 }
 
 export interface LatestTexts {
-  /** `"columns":[…]` and `"rows":[…]`, without the brace around them. */
-  readonly json: string;
+  /** `{"columns":[…],"rows":[…]`: what else is in the object, and its end, are the caller's to write. */
+  readonly page: TextPage;
   readonly rowCount: number;
   readonly isTruncated: boolean;
 }
@@ -62,34 +63,36 @@ export function latestTexts(
     const ageMs = Math.round(nowMs - timeUs / 1_000);
     return `,${ageMs},${staleAfterMs === undefined ? 'null' : String(ageMs > staleAfterMs)}]`;
   };
-  const texts = joinRows(
+  const page = new TextPage();
+  page.put(`{"columns":${JSON.stringify(columnNames(tags, fields))},"rows":[`);
+  putRows(
+    page,
     shown,
     tailOf,
-    (series) => (series.text ??= `[${rowText(series.row, tags, fields)}`),
+    (series) => (series.text ??= Buffer.from(`[${rowText(series.row, tags, fields)}`)),
   );
-  return {
-    json: `"columns":${JSON.stringify(columnNames(tags, fields))},"rows":[${texts}]`,
-    rowCount: shown.length,
-    isTruncated: shown.length < found.length,
-  };
+  page.put(']');
+  return { page, rowCount: shown.length, isTruncated: shown.length < found.length };
 }
 
-/** Rows of one instant end alike, and often come one after the other: they are joined at once. */
-function joinRows(
+/** Rows of one instant end alike, and often come one after the other. */
+function putRows(
+  page: TextPage,
   series: readonly KeptSeries[],
   tailOf: (timeUs: number) => string,
-  textOf: (series: KeptSeries) => string,
-): string {
-  const runs: string[] = [];
-  for (let start = 0; start < series.length;) {
-    const timeUs = series[start]?.row.timeUs ?? 0;
-    const run: string[] = [];
-    for (let one = series[start]; one?.row.timeUs === timeUs; one = series[++start]) run.push(textOf(one));
-    const tail = tailOf(timeUs);
-    runs.push(run.join(`${tail},`) + tail);
+  textOf: (series: KeptSeries) => Buffer,
+): void {
+  let tail: { readonly timeUs: number; readonly stamp: TextStamp } | undefined;
+  for (const [index, one] of series.entries()) {
+    const { timeUs } = one.row;
+    if (tail?.timeUs !== timeUs) tail = { timeUs, stamp: new TextStamp(tailOf(timeUs)) };
+    if (index > 0) page.putCharacter(comma);
+    page.putBytes(textOf(one));
+    page.putStamp(tail.stamp);
   }
-  return runs.join(',');
 }
+
+const comma = 44;
 
 interface ChosenField {
   readonly name: string;
@@ -135,7 +138,7 @@ interface KeptSeries {
   readonly key: string;
   row: LatestRow;
   /** Of the row in the shape that was asked for last, up to its age; undefined until it is needed. */
-  text: string | undefined;
+  text: Buffer | undefined;
 }
 
 /** All series of a table, in the order of their tags. */

@@ -144,7 +144,7 @@ function gridSql(parts: BucketParts, found: 'grouped' | 'buckets'): string {
   const local = (time: string) => `timezone(${zone}, ${time})`;
   const all = `generate_series(time_bucket(${widthSql(parts)}, ${local(start)}), ${local(end)}, ${widthSql(parts)})`;
   return (
-    `SELECT ${keys}, bucket FROM (${series}) CROSS JOIN (SELECT timezone(${zone}, unnest(${all})) AS bucket) ` +
+    `SELECT ${keys}, bucket FROM (${series}) CROSS JOIN (SELECT timezone(${zone}, step) AS bucket FROM ${all} AS steps(step)) ` +
     `WHERE bucket < ${end}`
   );
 }

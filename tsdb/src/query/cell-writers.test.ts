@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DuckDBInstance, type DuckDBVector } from '@duckdb/node-api';
-import fc from 'fast-check';
-import { hundredthsText, jsonCells } from './cell-texts.js';
+import { CellWriter } from './cell-writers.js';
 import { jsonEncoder } from './json-values.js';
+import { TextPage } from './text-page.js';
 import { defaultStyle, type ValueStyle } from './value-style.js';
 
 const columns = [
@@ -56,17 +56,21 @@ test('cells read from memory are those read value by value', async () => {
   const result = await connection.stream(`SELECT ${list} FROM range(3000) r(i)`);
   const chunks = await result.fetchAllChunks();
   assert.ok(chunks.length > 1);
+  const page = new TextPage();
   for (const style of styles)
     for (const chunk of chunks)
       for (const [column, sql] of columns.entries()) {
         const [vector, type] = [chunk.getColumnVector(column), result.columnType(column)];
-        const [textOf, encode] = [jsonCells(type, style)(vector), jsonEncoder(type, style)];
-        for (let row = 0; row < chunk.rowCount; row++)
+        const [cells, encode] = [new CellWriter(type, style), jsonEncoder(type, style)];
+        cells.open(vector, chunk.rowCount);
+        for (let row = 0; row < chunk.rowCount; row++) {
+          cells.put(row, page);
           assert.equal(
-            textOf(row),
+            page.takeText(),
             encode(vector.getItem(row)),
             `${sql}, row ${row}, ${JSON.stringify(style)}`,
           );
+        }
       }
   connection.closeSync();
   instance.closeSync();
@@ -81,39 +85,12 @@ test('doubles and times are read from memory', async () => {
   for (const [column, text] of expected.entries()) {
     const vector = chunk?.getColumnVector(column) as DuckDBVector;
     vector.getItem = () => assert.fail('value by value');
-    assert.equal(jsonCells(result.columnType(column), defaultStyle)(vector)(0), text);
+    const page = new TextPage();
+    const cells = new CellWriter(result.columnType(column), defaultStyle);
+    cells.open(vector, 1);
+    cells.put(0, page);
+    assert.equal(page.takeText(), text);
   }
   connection.closeSync();
   instance.closeSync();
-});
-
-test('hundredths are written as all numbers are', () => {
-  const numbers = fc.oneof(
-    fc.double(),
-    fc.integer().map((value) => value / 100),
-    fc.tuple(fc.integer(), fc.integer({ min: 0, max: 6 })).map(([value, digits]) => value / 10 ** digits),
-    fc.constantFrom(
-      0,
-      -0,
-      1e7,
-      1e7 - 0.01,
-      1e21,
-      0.29,
-      1.005,
-      -0.01,
-      5e-324,
-      Number.NaN,
-      Infinity,
-      -Infinity,
-    ),
-  );
-  fc.assert(
-    fc.property(numbers, (value) => {
-      const text = hundredthsText(value);
-      assert.ok(text === undefined || text === String(value), `${value}: ${text}`);
-    }),
-    { numRuns: 2_000 },
-  );
-  for (const value of [0, 20, 20.5, 20.05, -0.05, 9_999_999.99])
-    assert.equal(hundredthsText(value), String(value));
 });
