@@ -85,7 +85,13 @@ export function writeBody(start: BodyStart, body: Body, reply: FastifyReply, opt
     (error: unknown) => {
       // The status has been sent: the log is the only place left for the reason.
       log.warn({ query_id: queryId, reason: messageOf(error) }, 'an answer was broken off');
-      breakOff(raw);
+      // Whoever sees the break asks `/api/v1/queries` for the reason: it must stand there by then.
+      void body
+        .close()
+        .catch(() => undefined)
+        .then(() => {
+          breakOff(raw);
+        });
     },
   );
 }
