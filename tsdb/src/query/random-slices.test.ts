@@ -87,9 +87,11 @@ const sources = fc.oneof(
   conditions('').map((condition) => `(select * from a where ${condition}) a`),
   conditions('b.').map((on) => `(select a.*, y from a left join b on a.time = b.time and ${on}) a`),
 );
+/** `time` may be a name of the list, whose values are not distinct; the column's are. */
+const ends = fc.constantFrom('', '', ' order by time, a.time limit 50');
 const ownStatements = fc.oneof(
   fc
-    .tuple(lists, sources, conditions(''), fc.constantFrom('', '', ' order by time limit 50'))
+    .tuple(lists, sources, conditions(''), ends)
     .map(([list, source, condition, end]) => `select ${list} from ${source} where ${condition}${end}`),
   fc
     .tuple(aggregates, sources, conditions(''))
@@ -135,6 +137,7 @@ test('the answer from slices is the answer from whole files', async () => {
     { numRuns: runs },
   );
   assert.ok(failed < runs / 4, `${failed} statements failed`);
+  // A fifth of the statements want all columns and rows of some table, so that its 8 files are fetched whole.
   const { requests, downloads } = await faraway.traffic();
-  assert.ok(requests > 20 * downloads, `${downloads} of ${requests} requests were for whole files`);
+  assert.ok(requests > 10 * downloads, `${downloads} of ${requests} requests were for whole files`);
 });
