@@ -14,6 +14,8 @@ export interface BenchOptions {
   readonly scale: number;
   readonly decimals?: number;
   readonly asks: number;
+  /** Only those whose names have this in them. */
+  readonly questions?: string;
   readonly cold: number;
   /** A folder that stays. */
   readonly lake?: string;

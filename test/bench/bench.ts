@@ -60,6 +60,7 @@ await new Command('npm run bench --')
   .option('--scale <factor>', 'of its 200 series', Number, 1)
   .option('--decimals <count>', 'its values are stored with this resolution; else as doubles', wholeNumber)
   .option('--asks <count>', 'how often each question is put in lake-queries', wholeNumber, 20)
+  .option('--questions <text>', 'only those of lake-queries with such a name')
   .option('--cold <count>', 'how often each is put to a server that has just begun anew; 0: never', Number, 1)
   .option('--lake <folder>', 'keeps the lake there, or asks the one that is there already')
   .option(

@@ -2,8 +2,10 @@
  * `lake-queries`: what an answer takes (DESIGN §8), ours over HTTP and others' on the same rows, in one run.
  *
  * 1. The lake is made by our own ingest and compaction (`queries/make-lake.ts`).
- * 2. Question by question, all contestants are asked in turns, so that they see the same machine: a few times to warm up,
- *    then for the record. An answer's time is believed if its cells are those of DuckDB alone.
+ * 2. Question by question, all contestants are warmed up, then asked in turns, so that they see the same machine: a few times, the
+ *    next time right after an answer, as TSBS asks. Who has just been asked leaves its traces in the processor's caches and
+ *    threads: everybody comes after everybody else equally often (`turns.ts`). An answer's time is believed if its cells are
+ *    those of DuckDB alone. Ours answers as JSON and, what is asked in SQL, as Arrow.
  * 3. Ours is asked cold: everything it keeps beside the lake deleted, and the process started again. Where `VARVE_TEST_S3` names
  *    a bucket, also over S3, from a copy of the lake there, and what it asked of the store for the question is counted.
  */
@@ -23,11 +25,17 @@ import { openOurs, readsBetween, type Ours } from './queries/ours.js';
 import { openPeers } from './queries/peers.js';
 import { walkQuestions, type Question, type Span } from './queries/questions.js';
 import { truckQuestions } from './queries/truck-questions.js';
+import { turnsOf } from './queries/turns.js';
 import { reportOf, type Found, type Times } from './queries/query-report.js';
 import { firstDayMs } from './random-walks.js';
 import type { Report } from './report.js';
 
-const warmUps = 3;
+/** Of each, by itself. A program in JavaScript that has answered a question three times is still being compiled. */
+const warmUps = { countMin: 3, countMax: 300, ms: 1_500 };
+/** How often in a turn. */
+const inARow = 4;
+/** In turns, before the record. */
+const roundsBefore = 1;
 const dayLengthMs = 86_400_000;
 
 export async function benchLakeQueries(options: BenchOptions): Promise<Report> {
@@ -45,7 +53,8 @@ export async function benchLakeQueries(options: BenchOptions): Promise<Report> {
       endMs: firstDayMs + days * dayLengthMs,
     };
     const found: Found[] = [];
-    for (const question of [...walkQuestions(span), ...truckQuestions(span)]) {
+    const questions = [...walkQuestions(span), ...truckQuestions(span)];
+    for (const question of questions.filter(({ name }) => name.includes(options.questions ?? ''))) {
       note(question.name);
       found.push(await measure(question, ours, duckDb, others, options.asks));
     }
@@ -99,34 +108,52 @@ async function measure(
   others: readonly Contestant[],
   asks: number,
 ): Promise<Found> {
-  const contestants = [ours, duckDb, ...others];
+  const contestants = [ours, ours.asArrow, duckDb, ...others];
   const before = await ours.storeReads();
   const [times, checks, failures] = [
     new Map<string, Times>(),
     new Map<string, AnswerCheck>(),
     new Map<string, string>(),
   ];
-  const cpuMs = new Map<string, number>();
-  const countCpu = (sign: 1 | -1) => {
-    for (const { name, pid } of contestants)
-      if (pid) cpuMs.set(name, (cpuMs.get(name) ?? 0) + (sign * readUsage(pid()).cpuUs) / 1_000 / asks);
-  };
-  for (let run = 0; run < warmUps + asks; run++) {
-    if (run === warmUps) countCpu(-1);
-    for (const contestant of contestants) {
-      const { name } = contestant;
-      if (failures.has(name)) continue;
-      try {
-        const asked = await contestant.ask(question);
-        if (!asked) continue;
-        checks.set(name, asked.check);
-        if (run >= warmUps) times.set(name, [...(times.get(name) ?? []), asked.ms]);
-      } catch (error) {
-        failures.set(name, String(error));
-      }
+  const cpuUs = new Map<string, number>();
+  let askedOurs = 0;
+  const ask = async (contestant: Contestant): Promise<number | undefined> => {
+    const { name } = contestant;
+    if (failures.has(name)) return undefined;
+    try {
+      if (contestant === ours || contestant === ours.asArrow) askedOurs++;
+      const asked = await contestant.ask(question);
+      if (asked) checks.set(name, asked.check);
+      return asked?.ms;
+    } catch (error) {
+      failures.set(name, String(error));
+      return undefined;
     }
+  };
+  for (const contestant of contestants) {
+    const until = performance.now() + warmUps.ms;
+    const isCold = (count: number) =>
+      count < warmUps.countMin || (count < warmUps.countMax && performance.now() < until);
+    for (let count = 0; isCold(count); count++) if ((await ask(contestant)) === undefined) break;
   }
-  countCpu(1);
+  for (let round = 0; round < roundsBefore + asks / inARow; round++) {
+    if (round === roundsBefore)
+      for (const { name, pid } of contestants) if (pid) cpuUs.set(name, readUsage(pid()).cpuUs);
+    for (const contestant of turnsOf(contestants, round))
+      for (let count = 0; count < inARow; count++) {
+        const ms = await ask(contestant);
+        if (ms !== undefined && round >= roundsBefore)
+          times.set(contestant.name, [...(times.get(contestant.name) ?? []), ms]);
+      }
+  }
+  const cpuMs = new Map<string, number>();
+  for (const { name, pid } of contestants)
+    if (pid) {
+      const answers = contestants
+        .filter((other) => other.pid?.() === pid())
+        .flatMap((other) => times.get(other.name) ?? []);
+      cpuMs.set(name, (readUsage(pid()).cpuUs - (cpuUs.get(name) ?? 0)) / 1_000 / answers.length);
+    }
   const after = await ours.storeReads();
   const truth = checks.get(duckDb.name);
   const differing = [...checks].filter(([, check]) => !truth || !areSame(check, truth)).map(([name]) => name);
@@ -141,7 +168,7 @@ async function measure(
     faraway: [],
     cost: ours.costs.get(question.name),
     storeReads: readsBetween(before, after),
-    asked: warmUps + asks,
+    asked: askedOurs,
   };
 }
 

@@ -1,8 +1,10 @@
 /**
  * The server that `query-warm` and `query-fairness` ask, in a process of its own, over three files of one table: 200 devices,
- * five fields, a value every 10 s for three days, 26 million values. Its first argument is the folder.
+ * five fields, a value every 10 s for three days, 26 million values. Its arguments are the folder, and `make` for a process that
+ * only makes the files: what that takes is not the server's memory.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { systemClock } from '@varve/common/clock.js';
@@ -59,9 +61,16 @@ async function makeFile(folder: string, day: string): Promise<DataFile> {
   };
 }
 
-async function serve(folder: string): Promise<void> {
+const listOf = (folder: string) => join(folder, 'files.json');
+
+async function make(folder: string): Promise<void> {
   const files: DataFile[] = [];
   for (const day of lakeDays) files.push(await makeFile(folder, day));
+  await writeFile(listOf(folder), JSON.stringify(files));
+}
+
+async function serve(folder: string): Promise<void> {
+  const files = JSON.parse(await readFile(listOf(folder), 'utf8')) as DataFile[];
   const snapshot: Snapshot = {
     name,
     version: 1,
@@ -90,6 +99,7 @@ async function serve(folder: string): Promise<void> {
     readableFolders: [join(folder, 'lake', 'tables')],
     memoryBytesMax,
     spillBytesMax: 10e9,
+    memory: { residentBytes: () => process.memoryUsage.rss(), machineBytes: totalmem() },
     blockingThreads: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4),
     clock,
     log,
@@ -111,4 +121,6 @@ async function serve(folder: string): Promise<void> {
   process.send?.({ port });
 }
 
-if (process.send !== undefined && process.argv[2] !== undefined) await serve(process.argv[2]);
+const [, , folder, task] = process.argv;
+if (process.send !== undefined && folder !== undefined)
+  await (task === 'make' ? make(folder) : serve(folder));

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DataType, tableFromIPC } from 'apache-arrow';
 import { stringify } from 'yaml';
 import { freePort, startProcess, waitFor, type Owner, type TestProcess } from '../../processes.js';
 import type { BucketStore } from './bucket-lake.js';
@@ -15,8 +16,9 @@ const rowsMax = 1_000_000;
 
 /** What an answer cost, by its own account. */
 export interface Cost {
-  readonly files: number;
-  readonly bytes: number;
+  /** Undefined where the answer does not say. */
+  readonly files: number | undefined;
+  readonly bytes: number | undefined;
   /** Undefined where no query was run for it. */
   readonly planMs: number | undefined;
   /** From the plan to the first row. */
@@ -32,7 +34,12 @@ export interface StoreReads {
   readonly bytes: number;
 }
 
+type Format = 'json' | 'arrow';
+
+/** Asked for JSON. */
 export interface Ours extends Contestant {
+  /** Asked for Arrow: columns of binary values, as DuckDB alone has them. Of questions in SQL. */
+  readonly asArrow: Contestant;
   /** Of the last time that it was asked. */
   readonly costs: ReadonlyMap<string, Cost>;
   /** Since the start. */
@@ -68,17 +75,26 @@ export async function openOurs(
   };
   let server: TestProcess = await start();
   const costs = new Map<string, Cost>();
+  const ask = async (question: Question, format: Format): Promise<Asked> => {
+    const path = pathOf(question, format);
+    const startedMs = performance.now();
+    const { status, body, timing } = await get(path);
+    const ms = performance.now() - startedMs;
+    if (status !== 200) throw new Error(`${question.name}: ${status} ${body.toString()}`);
+    const { cells, stats } = format === 'arrow' ? readArrow(body) : readJson(body);
+    if (format === 'json') costs.set(question.name, { ...costOf(timing, stats), bodyBytes: body.length });
+    return { ms, check: checkOf(cells) };
+  };
   return {
     name: 'ours, warm',
     pid: () => server.pid,
     costs,
-    ask: async (question) => {
-      const path = pathOf(question);
-      const startedMs = performance.now();
-      const { status, body, timing } = await get(path);
-      const ms = performance.now() - startedMs;
-      if (status !== 200) throw new Error(`${question.name}: ${status} ${body.toString()}`);
-      return read(question, body, timing, ms, costs);
+    ask: (question) => ask(question, 'json'),
+    asArrow: {
+      name: 'ours, as Arrow',
+      pid: () => server.pid,
+      ask: (question) =>
+        typeof question.ours === 'object' ? Promise.resolve(undefined) : ask(question, 'arrow'),
     },
     storeReads: async () => readCounters((await get('/metrics')).body.toString()),
     restartEmpty: async () => {
@@ -89,10 +105,10 @@ export async function openOurs(
   };
 }
 
-function pathOf({ ours, sql }: Question): string {
+function pathOf({ ours, sql }: Question, format: Format): string {
   if (typeof ours === 'object') return ours.path;
   const text = ours ?? sql(duckDbSql);
-  return `/api/v1/query?${new URLSearchParams({ sql: text, max_rows: String(rowsMax) }).toString()}`;
+  return `/api/v1/query?${new URLSearchParams({ sql: text, max_rows: String(rowsMax), format }).toString()}`;
 }
 
 /** It grows while one waits. */
@@ -104,21 +120,32 @@ interface Body {
   readonly stats?: { readonly files: number; readonly bytes: number };
 }
 
-function read({ name }: Question, body: Buffer, timing: string, ms: number, costs: Map<string, Cost>): Asked {
-  const { columns, rows, stats } = JSON.parse(body.toString()) as Body;
-  const age = columns.findIndex((column) => column.name === ageColumn);
+function costOf(timing: string, stats: Body['stats']) {
   const partOf = (part: string) => {
     const text = new RegExp(`${part};dur=([\\d.]+)`).exec(timing)?.[1];
     return text === undefined ? undefined : Number(text);
   };
-  costs.set(name, {
-    files: stats?.files ?? 0,
-    bytes: stats?.bytes ?? 0,
-    planMs: partOf('plan'),
-    firstMs: partOf('first'),
-    bodyBytes: body.length,
-  });
-  return { ms, check: checkOf(rows.flatMap((row) => row.filter((_, index) => index !== age))) };
+  return { files: stats?.files, bytes: stats?.bytes, planMs: partOf('plan'), firstMs: partOf('first') };
+}
+
+interface Read {
+  readonly cells: readonly unknown[];
+  readonly stats?: Body['stats'];
+}
+
+function readJson(body: Buffer): Read {
+  const { columns, rows, stats } = JSON.parse(body.toString()) as Body;
+  const age = columns.findIndex((column) => column.name === ageColumn);
+  return { cells: rows.flatMap((row) => row.filter((_, index) => index !== age)), stats };
+}
+
+/** Times, which do not count, are numbers there. */
+function readArrow(body: Buffer): Read {
+  const table = tableFromIPC(body);
+  const columns = table.schema.fields.flatMap(({ type }, index) =>
+    DataType.isTimestamp(type) ? [] : ([...(table.getChildAt(index) ?? [])] as unknown[]),
+  );
+  return { cells: columns };
 }
 
 function readCounters(metrics: string): StoreReads {

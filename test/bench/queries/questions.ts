@@ -1,5 +1,6 @@
 /**
- * What is asked of the random walks. `days` names the days whose files can hold the answer: DuckDB alone is given only
+ * What is asked of the random walks. What `/range` knows is asked there, as others have an interface of their own for it, and
+ * in SQL as well. `days` names the days whose files can hold the answer: DuckDB alone is given only
  * these, which ours has to find out. A question is one text for all that speak SQL, unless one of them wants it otherwise.
  */
 import type { Dialect } from './dialects.js';
@@ -54,6 +55,22 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
   const pixelSeconds = pixelWidth((endMs - firstMs) / 1_000);
   const lateral = `SELECT d.device, r.* FROM devices d CROSS JOIN LATERAL
     (SELECT time, ${walkFields.join(', ')} FROM walk WHERE device = d.device ORDER BY time DESC LIMIT 1) r`;
+  /** The one with many rows: 8,640. */
+  const asofOfDay = (dialect: Dialect) => {
+    const rows = (name: string, field: string) =>
+      `(SELECT time, 1 AS one, ${field} FROM walk WHERE device = '${name}' AND ${within(dialect, dayMs, dayEndMs)})`;
+    return `SELECT a.time, a.temperature, b.power FROM ${rows(device, 'temperature')} a
+      ASOF JOIN ${rows('device-043', 'power')} b ON a.one = b.one AND a.time >= b.time`;
+  };
+  const range = `/api/v1/range?table=walk&device=${device}&columns=temperature`;
+  const rawHour = (dialect: Dialect) =>
+    `SELECT time, temperature FROM walk WHERE device = '${device}' AND ${within(dialect, hourAt, hourAt + hourMs)} ORDER BY time`;
+  const dayOfMeans = (dialect: Dialect) =>
+    `SELECT ${dialect.bucket(60)} AS t, avg(temperature) AS mean FROM walk
+      WHERE device = '${device}' AND ${within(dialect, dayMs, dayEndMs)} GROUP BY t ORDER BY t`;
+  const extremes = (dialect: Dialect) =>
+    `SELECT ${dialect.bucket(pixelSeconds)} AS t, min(temperature) AS low, max(temperature) AS high FROM walk
+      WHERE device = '${device}' GROUP BY t ORDER BY t`;
   return [
     {
       name: 'last value of 200 series',
@@ -78,8 +95,8 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
       name: 'one series, an hour, raw',
       tables: walk,
       days: 'one',
-      sql: (dialect) =>
-        `SELECT time, temperature FROM walk WHERE device = '${device}' AND ${within(dialect, hourAt, hourAt + hourMs)} ORDER BY time`,
+      sql: rawHour,
+      ours: { path: `${range}&start=${iso(hourAt)}&end=${iso(hourAt + hourMs)}` },
       influxQl: `SELECT temperature FROM walk WHERE device = '${device}' AND ${influxWithin(hourAt, hourAt + hourMs)}`,
       promQl: {
         query: `walk_temperature{device="${device}"}`,
@@ -88,13 +105,13 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
         stepSeconds: 10,
       },
     },
+    { name: 'one series, an hour, raw, in SQL', tables: walk, days: 'one', sql: rawHour },
     {
       name: 'one series, a day, 1-minute means',
       tables: walk,
       days: 'one',
-      sql: (dialect) =>
-        `SELECT ${dialect.bucket(60)} AS t, avg(temperature) AS mean FROM walk
-          WHERE device = '${device}' AND ${within(dialect, dayMs, dayEndMs)} GROUP BY t ORDER BY t`,
+      sql: dayOfMeans,
+      ours: { path: `${range}&start=${iso(dayMs)}&end=${iso(dayEndMs)}&every=1m` },
       influxQl: `SELECT mean(temperature) FROM walk WHERE device = '${device}' AND ${influxWithin(dayMs, dayEndMs)} GROUP BY time(1m)`,
       // A window of PromQL ends with its time and does not hold its start.
       promQl: {
@@ -104,6 +121,12 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
         stepSeconds: 60,
       },
       budgetMs: 10,
+    },
+    {
+      name: 'one series, a day, 1-minute means, in SQL',
+      tables: walk,
+      days: 'one',
+      sql: dayOfMeans,
     },
     {
       name: 'all series, hourly means by site',
@@ -151,7 +174,7 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
         LEFT JOIN (SELECT ${dialect.bucket(5)} AS t, avg(temperature) AS mean FROM walk
           WHERE device = '${device}' AND ${within(dialect, hourAt, hourAt + hourMs)} GROUP BY 1) r ON r.t = g.t ORDER BY 1`,
       ours: {
-        path: `/api/v1/range?table=walk&device=${device}&columns=temperature&start=${iso(hourAt)}&end=${iso(hourAt + hourMs)}&every=5s&fill=previous`,
+        path: `${range}&start=${iso(hourAt)}&end=${iso(hourAt + hourMs)}&every=5s&fill=previous`,
       },
       clickHouse: null,
       postgreSql: null,
@@ -161,22 +184,23 @@ export function walkQuestions({ dayMs, firstMs, endMs }: Span): Question[] {
       name: 'all of one series, lowest and highest by pixel',
       tables: walk,
       days: 'all',
-      sql: (dialect) => {
-        return `SELECT ${dialect.bucket(pixelSeconds)} AS t, min(temperature) AS low, max(temperature) AS high FROM walk
-          WHERE device = '${device}' GROUP BY t ORDER BY t`;
+      sql: extremes,
+      ours: {
+        path: `${range}&start=${iso(firstMs)}&end=${iso(endMs)}&every=${pixelSeconds}s&agg=min,max`,
       },
       influxQl: `SELECT min(temperature), max(temperature) FROM walk WHERE device = '${device}' AND ${influxWithin(firstMs, endMs)} GROUP BY time(${pixelSeconds}s) fill(none)`,
+    },
+    {
+      name: 'all of one series, lowest and highest by pixel, in SQL',
+      tables: walk,
+      days: 'all',
+      sql: extremes,
     },
     {
       name: 'ASOF join of two series, a day',
       tables: walk,
       days: 'one',
-      sql: (dialect) => {
-        const rows = (name: string, field: string) =>
-          `(SELECT time, 1 AS one, ${field} FROM walk WHERE device = '${name}' AND ${within(dialect, dayMs, dayEndMs)})`;
-        return `SELECT a.time, a.temperature, b.power FROM ${rows(device, 'temperature')} a
-          ASOF JOIN ${rows('device-043', 'power')} b ON a.one = b.one AND a.time >= b.time`;
-      },
+      sql: asofOfDay,
       postgreSql: null,
     },
   ];
