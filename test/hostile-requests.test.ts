@@ -19,7 +19,7 @@ import { ServedLake } from './served-lake.js';
 import { seededRandom } from './torture/seeded-random.js';
 
 const seed = Number(process.env.VARVE_HOSTILE_SEED ?? 20_260_301);
-const statementCount = 2_000;
+const statementCount = 3_000;
 const clients = 8;
 const answerLimitMs = 90_000;
 const cut = 0;
