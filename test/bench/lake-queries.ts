@@ -30,8 +30,8 @@ import { reportOf, type Found, type Times } from './queries/query-report.js';
 import { firstDayMs } from './random-walks.js';
 import type { Report } from './report.js';
 
-/** Of each, by itself. A program in JavaScript that has answered a question three times is still being compiled. */
-const warmUps = { countMin: 3, countMax: 300, ms: 1_500 };
+/** Of each, by itself. A program in JavaScript is still being compiled after a thousand answers: a server has given more. */
+const warmUps = { countMin: 3, countMax: 3_000, ms: 1_500 };
 /** How often in a turn. */
 const inARow = 4;
 /** In turns, before the record. */

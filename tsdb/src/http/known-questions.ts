@@ -2,20 +2,18 @@
  * Questions that were read before, by the text in which they came: dashboards send few, again and again, and to check one takes as
  * long as to plan it. Bounds: the last `questionsMax`, texts of up to `charactersMax`.
  */
-import type { AskedQuery } from './query-request.js';
-
 const questionsMax = 500;
 const charactersMax = 4_000;
 
-export class KnownQuestions {
+export class KnownQuestions<Question> {
   /** The oldest first. */
-  readonly #known = new Map<string, AskedQuery>();
+  readonly #known = new Map<string, Question>();
 
   /**
    * @param text all that `read` looks at
    * @throws what `read` does; that is not kept
    */
-  of(text: string, read: () => AskedQuery): AskedQuery {
+  of(text: string, read: () => Question): Question {
     const known = this.#known.get(text);
     if (known) return known;
     const asked = read();

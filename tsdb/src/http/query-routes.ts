@@ -36,7 +36,7 @@ export function addQueryRoutes(
 ): void {
   acceptJsonOfAnyType(server);
   const accepted = (request: FastifyRequest) => () => acceptedFormat(request.headers.accept);
-  const questions = new KnownQuestions();
+  const questions = new KnownQuestions<AskedQuery>();
   server.get('/api/v1/query', (request, reply) => {
     const asked = questions.of(`${request.headers.accept ?? ''} ${request.url}`, () =>
       readQueryString(request.query as Record<string, unknown>, accepted(request)),

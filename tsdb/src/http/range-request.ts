@@ -83,49 +83,56 @@ export const rangeParams = z.strictObject({ ...rangeSchema.shape, ...answerShape
 
 type GivenRange = z.output<typeof rangeSchema>;
 
+/** All of a question but its window: what a panel of a dashboard asks again and again. */
+export interface RangeForm {
+  readonly asked: AskedQuery;
+  readonly given: Omit<GivenRange, 'start' | 'end'>;
+  readonly about: Pick<RangeQuestion, 'database' | 'table' | 'tags' | 'fields' | 'tagValues'>;
+}
+
 /** As a query, and as what it means. */
 export interface AskedRange extends AskedQuery {
   readonly question: RangeQuestion;
 }
 
 /** @throws Failure `bad_param` naming what is wrong */
-export function readRange(
-  snapshot: Snapshot,
+export function readRangeForm(
+  { columns, aggregate, name }: Snapshot,
   query: Readonly<Record<string, unknown>>,
-  nowMs: number,
   accepted: () => AnswerFormat,
-): AskedRange {
-  const { columns, aggregate, name } = snapshot;
+): RangeForm {
   const tags = (aggregate ? mergedTags(columns) : columns.tags).map((tag) => tag.name);
   const { tagValues, others } = splitTags(query, tags, Object.keys(rangeParams.shape));
   const ofAnswer = Object.entries(others).filter(([key]) => key in answerShape);
   const ofRange = Object.entries(others).filter(([key]) => !(key in answerShape));
   const given = checkParams(rangeSchema, Object.fromEntries(ofRange), [...Object.keys(answerShape), ...tags]);
   const asked = readQueryString({ ...Object.fromEntries(ofAnswer), sql: 'select' }, accepted);
-  const { startMs, endMs } = readWindow(given, nowMs);
   const all = aggregate ? mergedColumns(columns, aggregate) : shownFields(columns);
   const fields = chooseFields(given.columns, all);
+  return { asked, given, about: { ...name, tags, fields, tagValues } };
+}
+
+/** @param form of the same query @throws Failure `bad_param` */
+export function readRange(
+  { asked, given, about }: RangeForm,
+  window: WindowTexts,
+  nowMs: number,
+): AskedRange {
+  const { startMs, endMs } = readWindow(window, nowMs);
   const buckets = readBuckets(given, endMs - startMs, asked.render.style.timeZone);
-  if (buckets) requireSomething(buckets.aggregates, fields);
-  const question = {
-    ...name,
-    tags,
-    fields,
-    tagValues,
-    startMs,
-    endMs,
-    nowMs,
-    buckets,
-    pointsMax: buckets ? undefined : given.max_points,
-  };
+  if (buckets) requireSomething(buckets.aggregates, about.fields);
+  const pointsMax = buckets ? undefined : given.max_points;
+  const question = { ...about, startMs, endMs, nowMs, buckets, pointsMax };
   return { ...asked, query: { ...asked.query, ...planRange(question) }, question };
 }
 
+export interface WindowTexts {
+  readonly start?: string | undefined;
+  readonly end?: string | undefined;
+}
+
 /** @throws Failure `bad_param` */
-export function readWindow(
-  given: { readonly start?: string | undefined; readonly end?: string | undefined },
-  nowMs: number,
-): { startMs: number; endMs: number } {
+export function readWindow(given: WindowTexts, nowMs: number): { startMs: number; endMs: number } {
   const read = (name: 'start' | 'end', text: string) => {
     const ms = readTimeMs(text, nowMs);
     if (ms === undefined) throw badParam(name, timeExpected, 'such as 2026-01-01T00:00:00Z, or -6h');
@@ -163,7 +170,11 @@ export function requireFields(wanted: readonly string[], known: readonly string[
   return folded;
 }
 
-function readBuckets(given: GivenRange, windowMs: number, timeZone: string): RangeBuckets | undefined {
+function readBuckets(
+  given: RangeForm['given'],
+  windowMs: number,
+  timeZone: string,
+): RangeBuckets | undefined {
   const { every, agg, max_points, fill } = given;
   if (every === undefined && agg === undefined) {
     if (fill !== undefined)

@@ -64,6 +64,22 @@ test('without every: the rows of the window', async () => {
   assert.deepEqual((await range('start=-4h&columns=temp&device=b,a')).length, 5);
 });
 
+test('the same question again is one of its own window, value and format', async () => {
+  const timesOf = async (query: string) => (await range(query)).map((cells) => clock(cells)[0]);
+  for (let time = 0; time < 2; time++) {
+    assert.deepEqual(await timesOf('start=2026-01-01T10:00:00Z&end=2026-01-01T10:06:00Z&device=a'), [
+      '10:05',
+    ]);
+    assert.deepEqual(await timesOf('start=2026-01-01T10:06:00Z&end=2026-01-01T10:10:00Z&device=a'), [
+      '10:08',
+    ]);
+    assert.deepEqual(await timesOf(`${hour}&device=x?start=a`), []);
+    assert.deepEqual(await timesOf(`${hour}&device=x?start=b,b,a`), ['10:05', '10:08', '10:35']);
+  }
+  const { status, body } = await server.get(`/api/v1/range?table=machine&device=a&start=10&end=now&start=20`);
+  assert.deepEqual([status, body['parameters']], [400, ['start']]);
+});
+
 const filled: [query: string, expected: unknown[][]][] = [
   [
     'every=20m&agg=avg,count',
