@@ -147,6 +147,7 @@ async function startBody(
   return {
     pieces: renderPieces(found, format, render),
     close: () => found.close(),
+    signal: found.signal,
     trailers: { ...whole, 'x-query-truncated': () => String(found.isTruncated) },
   };
 }

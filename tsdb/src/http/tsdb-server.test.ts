@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { systemClock } from '@varve/common/clock.js';
 import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
@@ -181,6 +182,20 @@ test('a client that hangs up in the middle of an answer ends its query', async (
   asked.end();
   await until(() => fixture.engine.status.running === 1);
   await until(() => fixture.engine.status.running === 0);
+});
+
+test('a client that takes nothing holds a place no longer than its query may take', async () => {
+  const socket = connect(address.port, address.host);
+  socket.on('error', () => undefined).pause();
+  socket.write(
+    'GET /api/v1/query?format=csv&timeout=1s&q=from+range(1000000000) HTTP/1.1\r\nhost: a\r\n\r\n',
+  );
+  await until(() => fixture.engine.status.running === 1);
+  await until(() => fixture.engine.status.running === 0);
+  const { body } = await send('/api/v1/queries');
+  const [last] = body['recent'] as { state: string; code?: string }[];
+  assert.deepEqual([last?.state, last?.code], ['failed', 'query_timeout']);
+  socket.destroy();
 });
 
 async function until(isTrue: () => boolean): Promise<void> {

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { systemClock } from '@varve/common/clock.js';
-import { formatListenAddress } from '@varve/common/config/listen-address.js';
+import { formatListenAddress, type ListenAddress } from '@varve/common/config/listen-address.js';
 import { silentLogger } from '@varve/common/log.js';
 import { Registry } from '@varve/common/metrics.js';
 import { createHttpServer, listen, type FastifyInstance } from './http-server.js';
 import { takeLittle, writeBody, type Body } from './write-body.js';
 
 let server: FastifyInstance;
+let address: ListenAddress;
 let url: string;
-let isClosed: boolean;
+const closed = new Set<Body>();
 
 /** A piece too long for one write, and then the failure. It takes a while until everything is given back. */
 const failing: Body = {
@@ -19,29 +21,53 @@ const failing: Body = {
   })(),
   close: async () => {
     await systemClock.sleep(200);
-    isClosed = true;
+    closed.add(failing);
   },
   trailers: { 'x-query-status': () => 'ok' },
 };
 
+const endless: Body = {
+  pieces: (async function* () {
+    while (true) yield await Promise.resolve(Buffer.alloc(100_000));
+  })(),
+  close: () => {
+    closed.add(endless);
+    return Promise.resolve();
+  },
+  trailers: {},
+};
+
 before(async () => {
   server = createHttpServer({ log: silentLogger(), registry: new Registry(), bodyBytesMax: 1_000 });
-  server.get('/', async (_request, reply) => {
-    writeBody(await takeLittle(failing), failing, reply, {
-      encoding: undefined,
-      queryId: 'q',
-      log: silentLogger(),
-    });
+  const options = { encoding: undefined, queryId: 'q', log: silentLogger(), stalledMsMax: 300 };
+  const bodies: Readonly<Record<string, Body>> = { failing, endless };
+  server.get<{ Params: { body: string } }>('/:body', async (request, reply) => {
+    const body = bodies[request.params.body] ?? failing;
+    writeBody(await takeLittle(body), body, reply, options);
     return reply;
   });
-  const address = await listen(server, { host: '127.0.0.1', port: 0 }, 'listen');
+  address = await listen(server, { host: '127.0.0.1', port: 0 }, 'listen');
   url = `http://${formatListenAddress(address)}`;
 });
 after(() => server.close());
 
 test('when a client sees an answer break off, its query has ended and is in the list', async () => {
-  isClosed = false;
-  const response = await fetch(url);
+  const response = await fetch(`${url}/failing`);
   await assert.rejects(response.text(), /terminated/);
-  assert.ok(isClosed);
+  assert.ok(closed.has(failing));
 });
+
+test('a client that takes nothing for too long is let go', async () => {
+  const stuck = connect(address.port, address.host).pause();
+  stuck.on('error', () => undefined).write('GET /endless HTTP/1.1\r\nhost: a\r\n\r\n');
+  await until(() => closed.has(endless));
+  stuck.destroy();
+});
+
+async function until(isTrue: () => boolean): Promise<void> {
+  const startedMs = systemClock.monotonicMs();
+  while (!isTrue()) {
+    assert.ok(systemClock.monotonicMs() - startedMs < 5_000, 'it took too long');
+    await systemClock.sleep(5);
+  }
+}

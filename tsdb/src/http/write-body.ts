@@ -5,6 +5,7 @@
  * 1. A little answer leaves in one write, headers and trailers with it.
  * 2. Of a longer one the client reads the first pieces while the next ones are made. No more are made than it takes.
  * 3. A failure behind the first byte breaks the connection: a short answer must not look whole.
+ * 4. A client that takes nothing holds a query's place, or a file, until the query's time is up, and for `stalledMsMax` at most.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
@@ -18,6 +19,8 @@ export interface Body {
   /** Must be called, also when not all pieces were taken; may be called twice. */
   readonly close: () => Promise<void>;
   readonly trailers: Readonly<Record<string, () => string>>;
+  /** Aborts when no more of it may be taken, whoever waits for that. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The first pieces of a body, or all of it. */
@@ -51,11 +54,14 @@ export interface WriteOptions {
   /** Says what was broken off. */
   readonly queryId: string;
   readonly log: Logger;
+  readonly stalledMsMax?: number;
 }
+
+const defaultStalledMsMax = 60_000;
 
 /** Takes the reply over; what comes of it is nobody's to wait for. */
 export function writeBody(start: BodyStart, body: Body, reply: FastifyReply, options: WriteOptions): void {
-  const { encoding, queryId, log } = options;
+  const { encoding, queryId, log, stalledMsMax = defaultStalledMsMax } = options;
   reply.hijack();
   const { raw } = reply;
   // Whatever becomes of the reply: what has begun must be ended, also when nobody takes the rest, or is there to take any.
@@ -80,7 +86,7 @@ export function writeBody(start: BodyStart, body: Body, reply: FastifyReply, opt
   const pieces = withStart(start, body);
   const bytes =
     encoding === undefined ? pieces : compress(Readable.from(pieces, { objectMode: false }), encoding);
-  writeAll(bytes, raw).then(
+  writeAll(bytes, raw, { signal: body.signal, stalledMsMax }).then(
     () => finish(body, raw),
     (error: unknown) => {
       // The status has been sent: the log is the only place left for the reason.
@@ -130,24 +136,44 @@ function breakOff(raw: ServerResponse): void {
   else raw.destroy();
 }
 
-async function writeAll(bytes: AsyncIterable<Uint8Array>, raw: ServerResponse): Promise<void> {
+interface Patience {
+  readonly signal: AbortSignal | undefined;
+  readonly stalledMsMax: number;
+}
+
+/** @throws the reason of the signal, or that the client takes nothing */
+async function writeAll(
+  bytes: AsyncIterable<Uint8Array>,
+  raw: ServerResponse,
+  patience: Patience,
+): Promise<void> {
   for await (const piece of bytes) {
     if (raw.destroyed) return;
-    if (!raw.write(piece)) await drained(raw);
+    if (!raw.write(piece)) await drained(raw, patience);
   }
 }
 
 /** Also where nobody takes anything any more. */
-function drained(raw: ServerResponse): Promise<void> {
+function drained(raw: ServerResponse, { signal, stalledMsMax }: Patience): Promise<void> {
   if (raw.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      raw.off('drain', done).off('close', done);
-      resolve();
+  return new Promise((resolve, reject) => {
+    const settle = (failure?: Error) => () => {
+      clearTimeout(timer);
+      raw.off('drain', onDone).off('close', onDone);
+      signal?.removeEventListener('abort', onAbort);
+      if (failure) reject(failure);
+      else resolve();
     };
-    raw.on('drain', done).on('close', done);
+    const onDone = settle();
+    const onAbort = () => settle(signal?.reason as Error)();
+    const timer = setTimeout(settle(stalled(stalledMsMax)), stalledMsMax);
+    raw.on('drain', onDone).on('close', onDone);
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted) onAbort();
   });
 }
+
+const stalled = (ms: number) => new Error(`the client took nothing for ${ms / 1_000} s`);
 
 async function* withStart({ pieces, isWhole }: BodyStart, body: Body): AsyncGenerator<Uint8Array> {
   yield* pieces;

@@ -39,6 +39,8 @@ export interface Answer {
   /** True when there were more rows than asked for. Known when the batches have ended. */
   readonly isTruncated: boolean;
   readonly stats: AnswerStats;
+  /** Aborts when the query is ended early, with the reason; absent where no query runs. */
+  readonly signal?: AbortSignal;
   /** @throws the reason of the query's signal, or Failure `query_failed` when DuckDB fails on the way */
   batches(): AsyncGenerator<RowBatch>;
   /** For an answer that is cut off for another reason than its rows. */
@@ -70,6 +72,7 @@ export class QueryAnswer implements Answer {
   #rowCount = 0;
   #isTruncated = false;
   #error: unknown;
+  #isEnded = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: AnswerParts) {
@@ -92,6 +95,10 @@ export class QueryAnswer implements Answer {
     return this.#parts.stats();
   }
 
+  get signal(): AbortSignal {
+    return this.#parts.signal;
+  }
+
   cutOff(): void {
     this.#isTruncated = true;
   }
@@ -99,6 +106,7 @@ export class QueryAnswer implements Answer {
   async *batches(): AsyncGenerator<RowBatch> {
     try {
       yield* this.#batches();
+      this.#isEnded = true;
     } catch (error) {
       this.#error = error;
       throw error;
@@ -140,6 +148,12 @@ export class QueryAnswer implements Answer {
   async #close(): Promise<void> {
     // No fetch may go on behind what is given back.
     await this.#next.catch(() => undefined);
-    await this.#parts.release(this.#error);
+    await this.#parts.release(this.#error ?? this.#endedEarlyBy());
+  }
+
+  /** Whoever took rows may not have come back for the next ones. */
+  #endedEarlyBy(): unknown {
+    const { signal } = this.#parts;
+    return signal.aborted && !this.#isEnded ? signal.reason : undefined;
   }
 }
