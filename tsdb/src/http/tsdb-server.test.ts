@@ -184,8 +184,9 @@ test('a client that hangs up in the middle of an answer ends its query', async (
   await until(() => fixture.engine.status.running === 0);
 });
 
-test('a client that takes nothing holds a place no longer than its query may take', async () => {
+test('a client that takes nothing holds a place no longer than its query may take', async (context) => {
   const socket = connect(address.port, address.host);
+  context.after(() => socket.destroy());
   socket.on('error', () => undefined).pause();
   socket.write(
     'GET /api/v1/query?format=csv&timeout=1s&q=from+range(1000000000) HTTP/1.1\r\nhost: a\r\n\r\n',
@@ -195,7 +196,6 @@ test('a client that takes nothing holds a place no longer than its query may tak
   const { body } = await send('/api/v1/queries');
   const [last] = body['recent'] as { state: string; code?: string }[];
   assert.deepEqual([last?.state, last?.code], ['failed', 'query_timeout']);
-  socket.destroy();
 });
 
 async function until(isTrue: () => boolean): Promise<void> {

@@ -57,11 +57,11 @@ test('when a client sees an answer break off, its query has ended and is in the 
   assert.ok(closed.has(failing));
 });
 
-test('a client that takes nothing for too long is let go', async () => {
+test('a client that takes nothing for too long is let go', async (context) => {
   const stuck = connect(address.port, address.host).pause();
   stuck.on('error', () => undefined).write('GET /endless HTTP/1.1\r\nhost: a\r\n\r\n');
+  context.after(() => stuck.destroy());
   await until(() => closed.has(endless));
-  stuck.destroy();
 });
 
 async function until(isTrue: () => boolean): Promise<void> {
