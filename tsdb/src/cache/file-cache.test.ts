@@ -342,3 +342,12 @@ test('names what is missing or has another size in a folder store', async () => 
   );
   await assert.rejects(use(cache, { ...b, bytes: 1 }), (error) => isFailure(error, 'object_corrupt'));
 });
+
+test('an estimate ends where it is more than enough', async () => {
+  const cache = await open();
+  const files = await Promise.all(Array.from({ length: 50 }, (_, index) => putFile(`file-${index + 10}`)));
+  assert.equal((await cache.estimate(files, undefined)).bytes, 35_000);
+  assert.equal((await cache.estimate(files, undefined, 40_000)).bytes, 35_000);
+  const { bytes, storeRequests } = await cache.estimate(files, undefined, 5_000);
+  assert.ok(bytes > 5_000 && storeRequests < 20, `${bytes} bytes in ${storeRequests} requests`);
+});

@@ -8,6 +8,7 @@
  * files lie on this machine, they are used as they are and nothing is copied.
  */
 import { rm } from 'node:fs/promises';
+import { setImmediate as nextLoop } from 'node:timers/promises';
 import { Failure } from '@varve/common/errors.js';
 import type { Logger } from '@varve/common/log.js';
 import { Counter, Gauge, type Registry } from '@varve/common/metrics.js';
@@ -31,6 +32,8 @@ export interface FileCacheOptions {
 
 /** More do not fill a link faster, and each holds a socket and a file. */
 const downloadsMax = 16;
+/** As many footers as can be fetched at once. */
+const estimatedAtOnce = downloadsMax;
 
 export class FileCache implements DataFiles {
   readonly #store: Store;
@@ -107,15 +110,24 @@ export class FileCache implements DataFiles {
     return { paths, bytes: held.reduce((sum, [, { bytes }]) => sum + bytes, 0), release };
   }
 
-  async estimate(files: readonly DataFile[], wanted: Wanted | undefined): Promise<ReadEstimate> {
-    const estimates = await Promise.all(files.map((file) => this.#slices.estimate(file, wanted)));
-    const sum = (count: (estimate: ReadEstimate) => number) =>
-      estimates.reduce((total, estimate) => total + count(estimate), 0);
-    return {
-      bytes: sum(({ bytes }) => bytes),
-      storeRequests: sum(({ storeRequests }) => storeRequests),
-      storeBytes: sum(({ storeBytes }) => storeBytes),
-    };
+  async estimate(
+    files: readonly DataFile[],
+    wanted: Wanted | undefined,
+    bytesMax = Number.POSITIVE_INFINITY,
+  ): Promise<ReadEstimate> {
+    let all = { bytes: 0, storeRequests: 0, storeBytes: 0 };
+    for (let start = 0; start < files.length && all.bytes <= bytesMax; start += estimatedAtOnce) {
+      // A large file takes a millisecond.
+      if (start > 0) await nextLoop();
+      const some = files.slice(start, start + estimatedAtOnce);
+      for (const one of await Promise.all(some.map((file) => this.#slices.estimate(file, wanted))))
+        all = {
+          bytes: all.bytes + one.bytes,
+          storeRequests: all.storeRequests + one.storeRequests,
+          storeBytes: all.storeBytes + one.storeBytes,
+        };
+    }
+    return all;
   }
 
   async forgetMissing(): Promise<void> {

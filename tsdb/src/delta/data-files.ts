@@ -45,8 +45,11 @@ export interface DataFiles {
     wanted: Wanted | undefined,
   ): AcquiredFiles | Promise<AcquiredFiles>;
 
-  /** What `acquireUnseen` would read, and bring here first. May look at footers; never throws. */
-  estimate(files: readonly DataFile[], wanted: Wanted | undefined): Promise<ReadEstimate>;
+  /**
+   * What `acquireUnseen` would read, and bring here first. May look at footers; never throws.
+   * @param bytesMax where it is more that is read, any number over this is as good: further files are not looked at
+   */
+  estimate(files: readonly DataFile[], wanted: Wanted | undefined, bytesMax?: number): Promise<ReadEstimate>;
 
   /** Forgets copies that somebody has deleted. */
   forgetMissing(): Promise<void>;

@@ -29,9 +29,9 @@ import { MemoryWatch, type ProcessMemory } from './memory-watch.js';
 import { expired, pastSnapshots } from './past-snapshots.js';
 import type { QueryDatabase } from './query-database.js';
 import { newestTimes, type KnownNewest, type NewestTimes } from './newest-rows.js';
-import { laneOf, QueryLanes, type Lane } from './query-lanes.js';
+import { laneOf, QueryLanes, quickBytesMax, type Lane } from './query-lanes.js';
 import { QueryList } from './query-list.js';
-import { QuestionPlanner, type QueryPlan, type QueryRequest } from './query-plan.js';
+import { QuestionPlanner, type PlannedTable, type QueryPlan, type QueryRequest } from './query-plan.js';
 import { QueryRun } from './query-run.js';
 import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
 import { isMissingFile } from './sql-errors.js';
@@ -93,6 +93,8 @@ export class QueryEngine {
   readonly #memoryWatch: MemoryWatch;
   /** Found once per version of a table. */
   readonly #newest = new WeakMap<Snapshot, NewestTimes>();
+  /** By the tables of a plan, which are the same object where the plan is. */
+  readonly #bytesRead = new WeakMap<readonly PlannedTable[], number>();
   #isStopping = false;
   #database: Promise<QueryDatabase>;
 
@@ -324,16 +326,23 @@ export class QueryEngine {
     while (this.#list.has(suspect) && clock.monotonicMs() < untilMs) await clock.sleep(endEveryMs);
   }
 
-  /** By what is read of large files, where that can make a difference. */
+  /** By what is read of large files, where that can make a difference; once for a question that comes again. */
   async #laneOf({ tables, request, bytes }: QueryPlan, signal: AbortSignal): Promise<Lane> {
     if (laneOf(request, bytes) === 'quick' || laneOf(request, 0) === 'slow') return laneOf(request, bytes);
-    const { dataFiles } = this.#options;
-    const estimates = Promise.all(tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
-    const reads = await untilAborted(estimates, signal, () => undefined);
-    return laneOf(
-      request,
-      reads.reduce((sum, read) => sum + read.bytes, 0),
-    );
+    let read = this.#bytesRead.get(tables);
+    if (read === undefined) {
+      read = await untilAborted(this.#readOf(tables), signal, () => undefined);
+      this.#bytesRead.set(tables, read);
+    }
+    return laneOf(request, read);
+  }
+
+  /** Up to what makes a query slow. */
+  async #readOf(tables: readonly PlannedTable[]): Promise<number> {
+    let bytes = 0;
+    for (const { files, wanted } of tables)
+      bytes += (await this.#options.dataFiles.estimate(files, wanted, quickBytesMax - bytes)).bytes;
+    return bytes;
   }
 
   async #openRun(plan: QueryPlan, lane: Lane, signal: AbortSignal, releases: Release[]): Promise<QueryRun> {

@@ -23,7 +23,7 @@ export const insideMax = 16;
 export const waitingMax = 512;
 const quickMsMax = 1_000;
 /** What one core decodes in about half a second. */
-const quickBytesMax = 64e6;
+export const quickBytesMax = 64e6;
 
 export class QueryLanes {
   readonly #slots = new Gate(insideMax);
