@@ -10,6 +10,7 @@ import type { TokenBook } from '../access/token-book.js';
 import type { Scope } from '../access/token.js';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { tableNotFound } from '../query/find-table.js';
+import type { IsVisible } from '../query/visible-tables.js';
 
 const scopesOf = new WeakMap<FastifyRequest, readonly Scope[]>();
 
@@ -43,10 +44,17 @@ export function visibleTables<S extends Snapshot>(
   return isVisible ? snapshots.filter(isVisible) : snapshots;
 }
 
-/** Which tables the request may see; undefined: all. */
-export function visibility(request: FastifyRequest): ((snapshot: Snapshot) => boolean) | undefined {
+/** By the scopes of a token as it was read last. */
+const visibilities = new WeakMap<readonly Scope[], IsVisible>();
+
+/** Which tables the request may see, for every request with a token the same function; undefined: all. */
+export function visibility(request: FastifyRequest): IsVisible | undefined {
   const scopes = scopesOf.get(request);
-  return scopes && (({ name }) => allows(scopes, 'read', name.database, name.table));
+  if (!scopes) return undefined;
+  const isVisible: IsVisible =
+    visibilities.get(scopes) ?? (({ name }) => allows(scopes, 'read', name.database, name.table));
+  visibilities.set(scopes, isVisible);
+  return isVisible;
 }
 
 function bearerOf({ headers: { authorization = '' } }: FastifyRequest): string {

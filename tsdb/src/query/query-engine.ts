@@ -37,6 +37,7 @@ import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
 import { isMissingFile } from './sql-errors.js';
 import { Statements } from './statements.js';
 import type { TableViews } from './table-views.js';
+import { VisibleTables } from './visible-tables.js';
 
 export type { QueryPlan, QueryRequest } from './query-plan.js';
 
@@ -87,6 +88,7 @@ export class QueryEngine {
   readonly #seconds: Histogram;
   readonly #lanes: QueryLanes;
   readonly #parsing = new Gate(1);
+  readonly #visibleTables = new VisibleTables();
   readonly #statements = new Statements();
   readonly #planner = new QuestionPlanner();
   readonly #list = new QueryList();
@@ -140,9 +142,7 @@ export class QueryEngine {
     const parse = <T>(work: () => Promise<T>) => this.#parsing.run(work);
     const read = (snapshots: readonly Snapshot[]) =>
       this.#statements.read(sql, database, snapshots, parser, parse);
-    const all = catalog.current();
-    // The same array, most of the time, of which more is known (`statements.ts`).
-    let statement = await read(!isVisible || all.every(isVisible) ? all : all.filter(isVisible));
+    let statement = await read(this.#visibleTables.of(catalog.current(), isVisible));
     if (request.asOf) statement = await read(await pastSnapshots(catalog, statement, request.asOf));
     planBinding(statement.parameterNames, params);
     if (checkOpenPatterns(statement.patterns, params)) statement = statement.bounded ?? statement;

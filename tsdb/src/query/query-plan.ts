@@ -11,14 +11,15 @@ import { tableLabel } from './find-table.js';
 import { mayHoldNewest, type NewestTimes } from './newest-rows.js';
 import { planRows } from './plan-files.js';
 import { prunableTags, type Statement } from './statements.js';
+import type { IsVisible } from './visible-tables.js';
 
 export interface QueryRequest {
   readonly sql: string;
   readonly params?: Params;
   /** Where tables are that stand without one. */
   readonly database?: string;
-  /** Tables for which it is false are not there. */
-  readonly isVisible?: ((snapshot: Snapshot) => boolean) | undefined;
+  /** Tables for which it is false are not there. Questions come again where it is the same function. */
+  readonly isVisible?: IsVisible | undefined;
   readonly rowsMax?: number;
   /** From now to the last row taken, waiting in line included. */
   readonly timeoutMs?: number;

@@ -47,3 +47,22 @@ test('a statement is the same as long as the tables are, and holds on to none as
   );
   connection.closeSync();
 });
+
+test('two who see other tables do not make each other parse again', async () => {
+  const connection = await (await DuckDBInstance.create(':memory:')).connect();
+  const statements = new Statements();
+  const [climate] = [snapshotAt(1)];
+  const other: Snapshot = { ...climate, name: { database: 'main', table: 'other' } };
+  let calls = 0;
+  const read = (snapshots: readonly Snapshot[]) =>
+    statements.read('select count(*) from climate', 'main', snapshots, connection, (work) => {
+      calls += 1;
+      return work();
+    });
+  const [few, all] = [[climate], [climate, other]];
+  for (let round = 0; round < 3; round++) for (const snapshots of [few, all]) await read(snapshots);
+  assert.equal(calls, 2);
+  // Not what somebody else may see.
+  await assert.rejects(read([other]), { code: 'table_not_found' });
+  connection.closeSync();
+});

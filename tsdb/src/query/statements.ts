@@ -6,6 +6,7 @@
  * `textBytesMax` of them; the longest unused go first.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/contract/columns.js';
 import type { Snapshot } from '../delta/snapshot.js';
@@ -58,7 +59,6 @@ export interface Statement {
 interface Known {
   readonly sql: string;
   readonly plainSql: string;
-  readonly schema: string;
   readonly parameterNames: readonly string[];
   readonly patterns: readonly OpenPattern[];
   readonly boundedSql: string | undefined;
@@ -73,7 +73,7 @@ const statementsMax = 1_000;
 const textBytesMax = 4e6;
 
 export class Statements {
-  /** By text, longest unused first. */
+  /** By text and what tables look like to who asks, longest unused first. */
   readonly #known = new Map<string, Known>();
   /**
    * By state of the catalog: the same object as long as the tables are the same, by which others know it again. Goes with that
@@ -93,11 +93,9 @@ export class Statements {
     connection: DuckDBConnection,
     call: <T>(work: () => Promise<T>) => Promise<T>,
   ): Promise<Statement> {
-    const key = `${database} ${sql}`;
-    const schema = schemaOf(snapshots);
-    let known = this.#known.get(key);
-    if (known?.schema !== schema)
-      known = { schema, ...(await call(() => learn(sql, database, snapshots, connection))) };
+    // Two tokens may see other tables of the same names.
+    const key = `${schemaOf(snapshots)} ${database} ${sql}`;
+    const known = this.#known.get(key) ?? (await call(() => learn(sql, database, snapshots, connection)));
     this.#keep(key, known);
     return this.#of(known, snapshots);
   }
@@ -135,7 +133,7 @@ async function learn(
   database: string,
   snapshots: readonly Snapshot[],
   connection: DuckDBConnection,
-): Promise<Omit<Known, 'schema'>> {
+): Promise<Known> {
   const serialized = await serializeSql(connection, sql);
   const { parameterNames, tables } = guardSql(sql, serialized, snapshots, database);
   const root = serialized.statements?.[0]?.node;
@@ -180,7 +178,8 @@ const schemas = new WeakMap<readonly Snapshot[], string>();
 function schemaOf(snapshots: readonly Snapshot[]): string {
   let schema = schemas.get(snapshots);
   if (schema === undefined) {
-    schema = JSON.stringify(snapshots.map(({ name, columns, aggregate }) => [name, columns, aggregate]));
+    const shapes = snapshots.map(({ name, columns, aggregate }) => [name, columns, aggregate]);
+    schema = createHash('sha256').update(JSON.stringify(shapes)).digest('base64url');
     schemas.set(snapshots, schema);
   }
   return schema;
