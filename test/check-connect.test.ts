@@ -84,7 +84,7 @@ test(
     const server = authority.issue('broker');
     const passwords = join(dir, 'passwords');
     execFileSync('mosquitto_passwd', ['-b', '-c', passwords, 'gateway', 'right']);
-    const [port, tlsPort, deadPort] = [await freePort(), await freePort(), await freePort()];
+    const [port, tlsPort] = [await freePort(), await freePort()];
     const tls = [`listener ${tlsPort} 127.0.0.1`, `certfile ${server.cert}`, `keyfile ${server.key}`];
     await startMosquitto(context, { dir, more: [...withPasswords(passwords, port), ...tls] });
     const at = (url: string, more: object = {}) => ({ mqtt: url, topics: ['plant/#'], ...more });
@@ -95,7 +95,7 @@ test(
       right: at(plainUrl, known),
       wrong: at(plainUrl, { username: 'gateway', password: 'wrong' }),
       nobody: at(plainUrl),
-      dead: at(`mqtt://127.0.0.1:${deadPort}`),
+      dead: at('mqtt://127.0.0.1:1'),
       nowhere: at('mqtt://no-such-host.invalid:1883'),
       untrusted: at(tlsUrl, known),
       trusted: at(tlsUrl, { ...known, tls: { ca: authority.cert } }),

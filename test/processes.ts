@@ -2,6 +2,7 @@
  * Real processes for tests: started with their output kept, waited for with a limit, killed when the test ends.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, connect } from 'node:net';
 import { systemClock } from '@varve/common/clock.js';
@@ -156,15 +157,33 @@ export async function waitFor<T>(
   }
 }
 
-/** A port of the loopback that nobody listens on. Taken only when somebody does: use it at once. */
+/** Below the ports that a system gives out by itself, to servers that ask for port 0 and to connections. */
+const freePorts = { first: 20_000, count: 10_000 };
+
+/**
+ * A port of the loopback that nobody listens on, by chance, so that processes that ask at once get different ones.
+ * It stays free until it is used, and between a server's end and its next start: the system gives none of these to others.
+ */
 export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = freePorts.first + randomInt(freePorts.count);
+    if (await canListen(port)) return port;
+  }
+  throw new Error(`no free port from ${freePorts.first} to ${freePorts.first + freePorts.count - 1}`);
+}
+
+async function canListen(port: number): Promise<boolean> {
   const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  }
   server.close();
   await once(server, 'close');
-  return port;
+  return true;
 }
 
 /** Whether somebody answers on that port of the loopback. */
