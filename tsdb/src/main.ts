@@ -12,7 +12,6 @@ import { printQuery, printTables } from './client/print-answers.js';
 import { printDelete, printRetention } from './client/print-jobs.js';
 import { readTsdbConfig, type TsdbConfig } from './config.js';
 import type { TokenFlags } from './commands/tokens.js';
-import { runTsdb } from './tsdb.js';
 
 interface CommonOptions {
   readonly config: string;
@@ -78,6 +77,8 @@ addCommand(
   )
   .action(async (options: CommonOptions & { logLevel: string }) => {
     const config = await readConfigOf(options);
+    // Not at the top: other commands need none of it, and answer in half the time.
+    const { runTsdb } = await import('./tsdb.js');
     const log = await createLogger({
       program: 'varve-tsdb',
       level: options.logLevel,
