@@ -22,7 +22,8 @@
 import { z } from 'zod';
 import { durationMs, sizeBytes } from '@varve/common/config/units.js';
 import { Failure } from '@varve/common/errors.js';
-import { defaultRowsMax, timeoutMsMax, type QueryRequest } from '../query/query-engine.js';
+import { timeoutMsMax } from '../query/query-engine.js';
+import { defaultRowsMax, type QueryRequest } from '../query/query-plan.js';
 import type { RenderOptions } from '../query/render-text.js';
 import { zoneFormat } from '../query/value-style.js';
 import { formatNames, formatOfName, type AnswerFormat } from './answer-format.js';

@@ -13,6 +13,7 @@ import { Failure, messageOf } from '@varve/common/errors.js';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from './http-server.js';
 import type { Logger } from '@varve/common/log.js';
 import type { Snapshot } from '../delta/snapshot.js';
+import { answerCount } from '../query/counted-rows.js';
 import { tableLabel } from '../query/find-table.js';
 import type { Answer } from '../query/query-answer.js';
 import type { QueryEngine, QueryPlan } from '../query/query-engine.js';
@@ -143,7 +144,8 @@ async function startBody(
     const file = await engine.export(plan, client, render.bytesMax);
     return { pieces: file.pieces(), close: () => file.close(), trailers: whole };
   }
-  const found = (await known?.(plan, client)) ?? (await engine.run(plan, client));
+  const found =
+    (await known?.(plan, client)) ?? answerCount(plan, engine) ?? (await engine.run(plan, client));
   return {
     pieces: renderPieces(found, format, render),
     close: () => found.close(),

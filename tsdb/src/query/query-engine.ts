@@ -21,6 +21,7 @@ import type { DataFiles } from '../delta/data-files.js';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { Gate } from '../gate.js';
 import { planBinding } from './bind-params.js';
+import { countRows } from './counted-rows.js';
 import { tableLabel } from './find-table.js';
 import { ExportedFile, type ExportFolder } from './exported-file.js';
 import { QueryAnswer } from './query-answer.js';
@@ -31,7 +32,13 @@ import type { QueryDatabase } from './query-database.js';
 import { newestTimes, type KnownNewest, type NewestTimes } from './newest-rows.js';
 import { laneOf, QueryLanes, quickBytesMax, type Lane } from './query-lanes.js';
 import { QueryList } from './query-list.js';
-import { QuestionPlanner, type PlannedTable, type QueryPlan, type QueryRequest } from './query-plan.js';
+import {
+  defaultRowsMax,
+  QuestionPlanner,
+  type PlannedTable,
+  type QueryPlan,
+  type QueryRequest,
+} from './query-plan.js';
 import { QueryRun } from './query-run.js';
 import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
 import { isMissingFile } from './sql-errors.js';
@@ -41,7 +48,6 @@ import { VisibleTables } from './visible-tables.js';
 
 export type { QueryPlan, QueryRequest } from './query-plan.js';
 
-export const defaultRowsMax = 10_000;
 export const defaultTimeoutMs = 60_000;
 export const timeoutMsMax = 3_600_000;
 
@@ -219,9 +225,8 @@ export class QueryEngine {
   /** What `run` would read, and about how long it would take. May look at footers of files. */
   async estimate(plan: QueryPlan): Promise<object> {
     const { dataFiles } = this.#options;
-    const reads = await Promise.all(
-      plan.tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)),
-    );
+    const read = countRows(plan) === undefined ? plan.tables : [];
+    const reads = await Promise.all(read.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
     const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
     return {
       query_id: plan.queryId,

@@ -13,6 +13,8 @@ import { planRows } from './plan-files.js';
 import { prunableTags, type Statement } from './statements.js';
 import type { IsVisible } from './visible-tables.js';
 
+export const defaultRowsMax = 10_000;
+
 export interface QueryRequest {
   readonly sql: string;
   readonly params?: Params;

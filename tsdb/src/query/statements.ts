@@ -12,6 +12,7 @@ import { dayColumnName, timeColumnName, type TableColumns } from '@varve/common/
 import type { Snapshot } from '../delta/snapshot.js';
 import { boundingFunctions, boundTexts } from './bound-texts.js';
 import { anyCondition, type Condition } from './condition.js';
+import { findCountName } from './counted-rows.js';
 import { findColumnNames, storedColumns } from './find-columns.js';
 import { findReads } from './find-reads.js';
 import { findLabelled, findTableOf, tableLabel } from './find-table.js';
@@ -51,6 +52,8 @@ export interface Statement {
   readonly patterns: readonly OpenPattern[];
   /** What is run instead where that says so. */
   readonly bounded: Statement | undefined;
+  /** As in `counted-rows.ts`. */
+  readonly countName: string | undefined;
   readonly tables: readonly StatementTable[];
   /** Whether the same tables and parameters give the same answer. */
   readonly isRepeatable: boolean;
@@ -62,6 +65,7 @@ interface Known {
   readonly parameterNames: readonly string[];
   readonly patterns: readonly OpenPattern[];
   readonly boundedSql: string | undefined;
+  readonly countName: string | undefined;
   readonly isRepeatable: boolean;
   /** By the labels of its tables. */
   readonly demands: ReadonlyMap<string, Demand>;
@@ -119,10 +123,8 @@ export class Statements {
   }
 }
 
-function statementOf(known: Known, snapshots: readonly Snapshot[]): Statement {
-  const { sql, plainSql, parameterNames, patterns, boundedSql, isRepeatable, demands } = known;
-  const tables = withSnapshots(demands, snapshots);
-  const statement = { sql, plainSql, parameterNames, patterns, isRepeatable, tables, bounded: undefined };
+function statementOf({ boundedSql, demands, ...facts }: Known, snapshots: readonly Snapshot[]): Statement {
+  const statement = { ...facts, tables: withSnapshots(demands, snapshots), bounded: undefined };
   return boundedSql === undefined
     ? statement
     : { ...statement, bounded: { ...statement, sql: boundedSql, plainSql: boundedSql } };
@@ -142,7 +144,8 @@ async function learn(
   const parse = (text: string) => parseSelect(connection, text);
   const rewritten = await rewriteSql(root, parse, find);
   const patterns = checkPatterns(rewritten, (node) => placeOf(sql, node));
-  const facts = { parameterNames, patterns, isRepeatable: isRepeatable(root) };
+  const countName = await findCountName(root, parse);
+  const facts = { parameterNames, patterns, countName, isRepeatable: isRepeatable(root) };
   // What is run has passed the guard as well, to which newest rows are tables of their own now.
   const all = [...snapshots, ...snapshots.map(newestOf)];
   const toText = async (node: SqlNode) => {

@@ -17,14 +17,15 @@ import { BIGINT, DOUBLE, TIMESTAMPTZ, VARCHAR } from '@duckdb/node-api';
 import type { Clock } from '@varve/common/clock.js';
 import { timeColumnName } from '@varve/common/contract/columns.js';
 import type { DataFile, Snapshot } from '../../delta/snapshot.js';
+import { MemoryAnswer } from '../../query/memory-answer.js';
 import type { Answer, AnswerColumn } from '../../query/query-answer.js';
-import { defaultRowsMax, type QueryEngine, type QueryPlan } from '../../query/query-engine.js';
+import type { QueryEngine, QueryPlan } from '../../query/query-engine.js';
 import { resultColumns, sourceSql, type RangeQuestion } from '../plan-range.js';
 import { SqlParams } from '../sql-params.js';
 import { CollectedSeries, dayUs } from './collect-series.js';
 import { DayMemory } from './day-memory.js';
 import { canCompute, rangeOfRows, rowsFromUs } from './range-of-rows.js';
-import { RowsAnswer } from './rows-answer.js';
+import { batchesOf } from './row-batches.js';
 import { joinSeries, type SeriesRows } from './series-rows.js';
 
 /** Of a question. What is computed of them keeps the event loop for about 10 ms. */
@@ -119,20 +120,9 @@ export class RangeMemory {
   }
 
   #answerOf(plan: QueryPlan, question: RangeQuestion, series: readonly SeriesRows[]): Answer {
-    const rows = rangeOfRows(question, series);
-    return new RowsAnswer({
-      queryId: plan.queryId,
-      columns: columnsOf(question),
-      rows,
-      rowsMax: plan.request.rowsMax ?? defaultRowsMax,
-      stats: () => ({
-        elapsedMs: this.#engine.elapsedMs(plan),
-        files: plan.tables.flatMap(({ files }) => files),
-        bytes: 0,
-        tables: plan.tables.map(({ snapshot }) => snapshot),
-      }),
-      onClose: (rowCount) => this.#engine.noteAnswered(plan, rowCount),
-    });
+    const columns = columnsOf(question);
+    const batches = batchesOf(rangeOfRows(question, series), columns);
+    return new MemoryAnswer(plan, this.#engine, { columns, batches });
   }
 }
 
