@@ -157,23 +157,27 @@ async function writeAll(
 function drained(raw: ServerResponse, { signal, stalledMsMax }: Patience): Promise<void> {
   if (raw.destroyed) return Promise.resolve();
   return new Promise((resolve, reject) => {
-    const settle = (failure?: Error) => () => {
+    const settle = (failure?: Error) => {
       clearTimeout(timer);
       raw.off('drain', onDone).off('close', onDone);
       signal?.removeEventListener('abort', onAbort);
       if (failure) reject(failure);
       else resolve();
     };
-    const onDone = settle();
-    const onAbort = () => settle(signal?.reason as Error)();
-    const timer = setTimeout(settle(stalled(stalledMsMax)), stalledMsMax);
+    const onDone = () => {
+      settle();
+    };
+    const onAbort = () => {
+      settle(signal?.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      settle(new Error(`the client took nothing for ${stalledMsMax / 1_000} s`));
+    }, stalledMsMax);
     raw.on('drain', onDone).on('close', onDone);
     signal?.addEventListener('abort', onAbort);
     if (signal?.aborted) onAbort();
   });
 }
-
-const stalled = (ms: number) => new Error(`the client took nothing for ${ms / 1_000} s`);
 
 async function* withStart({ pieces, isWhole }: BodyStart, body: Body): AsyncGenerator<Uint8Array> {
   yield* pieces;
