@@ -225,23 +225,22 @@ export class QueryEngine {
   /** What `run` would read, and about how long it would take. May look at footers of files. */
   async estimate(plan: QueryPlan): Promise<object> {
     const { dataFiles } = this.#options;
-    const read = countRows(plan) === undefined ? plan.tables : [];
-    const reads = await Promise.all(read.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
+    const isCounted = countRows(plan) !== undefined;
+    const tables = isCounted ? plan.tables.map((table) => ({ ...table, files: [] })) : plan.tables;
+    const reads = await Promise.all(tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
     const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
+    const files = tables.flatMap((table) => table.files);
     return {
       query_id: plan.queryId,
       dry_run: true,
       lane: laneOf(plan.request, bytes),
-      files: plan.fileCount,
+      files: files.length,
       bytes,
       store_requests: reads.reduce((sum, { storeRequests }) => sum + storeRequests, 0),
       store_bytes: reads.reduce((sum, { storeBytes }) => sum + storeBytes, 0),
-      rows: plan.tables.reduce(
-        (sum, { files }) => sum + files.reduce((rows, { rowCount }) => rows + rowCount, 0),
-        0,
-      ),
-      estimated_ms: Math.round(3 + plan.fileCount * 0.2 + bytes / bytesPerMs),
-      tables: plan.tables.map(({ snapshot, files }, index) => ({
+      rows: files.reduce((rows, { rowCount }) => rows + rowCount, 0),
+      estimated_ms: Math.round(3 + files.length * 0.2 + bytes / bytesPerMs),
+      tables: tables.map(({ snapshot, files }, index) => ({
         table: tableLabel(snapshot),
         version: snapshot.version,
         files: files.length,

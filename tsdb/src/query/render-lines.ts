@@ -89,7 +89,8 @@ export async function* renderPretty(
     else if (measured.push(texts) === measuredRowsMax) flush();
   });
   if (!widths) flush();
-  page.put(answer.isTruncated ? `(${answer.rowCount} rows, and more)\n` : `(${answer.rowCount} rows)\n`);
+  const count = answer.rowCount === 1 ? '1 row' : `${answer.rowCount} rows`;
+  page.put(answer.isTruncated ? `(${count}, and more)\n` : `(${count})\n`);
   yield page.take();
 }
 
