@@ -21,26 +21,19 @@ import type { DataFiles } from '../delta/data-files.js';
 import type { Snapshot, TableCatalog } from '../delta/snapshot.js';
 import { Gate } from '../gate.js';
 import { planBinding } from './bind-params.js';
-import { countRows } from './counted-rows.js';
-import { tableLabel } from './find-table.js';
 import { ExportedFile, type ExportFolder } from './exported-file.js';
 import { QueryAnswer } from './query-answer.js';
 import { checkOpenPatterns } from './like-patterns.js';
 import { MemoryWatch, type ProcessMemory } from './memory-watch.js';
 import { expired, pastSnapshots } from './past-snapshots.js';
+import { QueryCosts } from './query-costs.js';
 import type { QueryDatabase } from './query-database.js';
 import { newestTimes, type KnownNewest, type NewestTimes } from './newest-rows.js';
-import { laneOf, QueryLanes, quickBytesMax, type Lane } from './query-lanes.js';
+import { laneOf, QueryLanes, type Lane } from './query-lanes.js';
 import { QueryList } from './query-list.js';
-import {
-  defaultRowsMax,
-  QuestionPlanner,
-  type PlannedTable,
-  type QueryPlan,
-  type QueryRequest,
-} from './query-plan.js';
+import { defaultRowsMax, QuestionPlanner, type QueryPlan, type QueryRequest } from './query-plan.js';
 import { QueryRun } from './query-run.js';
-import { openQuerySignal, stopped, untilAborted } from './query-signal.js';
+import { openQuerySignal, stopped } from './query-signal.js';
 import { isMissingFile } from './sql-errors.js';
 import { Statements } from './statements.js';
 import type { TableViews } from './table-views.js';
@@ -76,9 +69,6 @@ export interface QueryEngineOptions {
 const endMsMax = 5_000;
 const endEveryMs = 20;
 
-/** What two cores read of compressed Parquet: all columns, so that most queries take less. */
-const bytesPerMs = 100_000;
-
 type Start<Answer> = (parts: {
   run: QueryRun;
   signal: AbortSignal;
@@ -93,6 +83,7 @@ export class QueryEngine {
   readonly #options: QueryEngineOptions;
   readonly #seconds: Histogram;
   readonly #lanes: QueryLanes;
+  readonly #costs: QueryCosts;
   readonly #parsing = new Gate(1);
   readonly #visibleTables = new VisibleTables();
   readonly #statements = new Statements();
@@ -101,13 +92,12 @@ export class QueryEngine {
   readonly #memoryWatch: MemoryWatch;
   /** Found once per version of a table. */
   readonly #newest = new WeakMap<Snapshot, NewestTimes>();
-  /** By the tables of a plan, which are the same object where the plan is. */
-  readonly #bytesRead = new WeakMap<readonly PlannedTable[], number>();
   #isStopping = false;
   #database: Promise<QueryDatabase>;
 
   private constructor(options: QueryEngineOptions) {
     this.#options = options;
+    this.#costs = new QueryCosts(options.dataFiles);
     this.#lanes = new QueryLanes(options.clock, options.blockingThreads);
     this.#memoryWatch = new MemoryWatch({ ...options, endOne: (failure) => this.#endLargest(failure) });
     this.#database = options.openDatabase();
@@ -224,30 +214,7 @@ export class QueryEngine {
 
   /** What `run` would read, and about how long it would take. May look at footers of files. */
   async estimate(plan: QueryPlan): Promise<object> {
-    const { dataFiles } = this.#options;
-    const isCounted = countRows(plan) !== undefined;
-    const tables = isCounted ? plan.tables.map((table) => ({ ...table, files: [] })) : plan.tables;
-    const reads = await Promise.all(tables.map(({ files, wanted }) => dataFiles.estimate(files, wanted)));
-    const bytes = reads.reduce((sum, read) => sum + read.bytes, 0);
-    const files = tables.flatMap((table) => table.files);
-    return {
-      query_id: plan.queryId,
-      dry_run: true,
-      lane: laneOf(plan.request, bytes),
-      files: files.length,
-      bytes,
-      store_requests: reads.reduce((sum, { storeRequests }) => sum + storeRequests, 0),
-      store_bytes: reads.reduce((sum, { storeBytes }) => sum + storeBytes, 0),
-      rows: files.reduce((rows, { rowCount }) => rows + rowCount, 0),
-      estimated_ms: Math.round(3 + files.length * 0.2 + bytes / bytesPerMs),
-      tables: tables.map(({ snapshot, files }, index) => ({
-        table: tableLabel(snapshot),
-        version: snapshot.version,
-        files: files.length,
-        files_total: snapshot.files.size,
-        bytes: reads[index]?.bytes ?? 0,
-      })),
-    };
+    return await this.#costs.estimate(plan);
   }
 
   /** Ends the queries that run and waits for them. Safe to call twice. */
@@ -269,7 +236,6 @@ export class QueryEngine {
     return this.#options.clock.monotonicMs() - startedMs;
   }
 
-  /** Once more where files that can be made or fetched again were gone (DESIGN I12). */
   #newestTimes(snapshot: Snapshot): NewestTimes | undefined {
     const known = this.#newest.get(snapshot);
     if (known) return known;
@@ -280,6 +246,7 @@ export class QueryEngine {
     return times;
   }
 
+  /** Once more where files that can be made or fetched again were gone (DESIGN I12). */
   async #begin<Answer>(plan: QueryPlan, client: AbortSignal, start: Start<Answer>): Promise<Answer> {
     try {
       return await this.#attempt(plan, client, start).catch(async (error: unknown) => {
@@ -307,7 +274,7 @@ export class QueryEngine {
       this.#list.end(entry, this.elapsedMs(plan), error);
     };
     try {
-      const lane = (entry.lane = await this.#laneOf(plan, ender.signal));
+      const lane = (entry.lane = await this.#costs.laneOf(plan, ender.signal));
       releases.push(await this.#lanes.enter(lane, ender.signal));
       entry.isRunning = true;
       releases.push(this.#memoryWatch.enter());
@@ -328,25 +295,6 @@ export class QueryEngine {
     suspect.abort(failure);
     const untilMs = clock.monotonicMs() + endMsMax;
     while (this.#list.has(suspect) && clock.monotonicMs() < untilMs) await clock.sleep(endEveryMs);
-  }
-
-  /** By what is read of large files, where that can make a difference; once for a question that comes again. */
-  async #laneOf({ tables, request, bytes }: QueryPlan, signal: AbortSignal): Promise<Lane> {
-    if (laneOf(request, bytes) === 'quick' || laneOf(request, 0) === 'slow') return laneOf(request, bytes);
-    let read = this.#bytesRead.get(tables);
-    if (read === undefined) {
-      read = await untilAborted(this.#readOf(tables), signal, () => undefined);
-      this.#bytesRead.set(tables, read);
-    }
-    return laneOf(request, read);
-  }
-
-  /** Up to what makes a query slow. */
-  async #readOf(tables: readonly PlannedTable[]): Promise<number> {
-    let bytes = 0;
-    for (const { files, wanted } of tables)
-      bytes += (await this.#options.dataFiles.estimate(files, wanted, quickBytesMax - bytes)).bytes;
-    return bytes;
   }
 
   async #openRun(plan: QueryPlan, lane: Lane, signal: AbortSignal, releases: Release[]): Promise<QueryRun> {
