@@ -10,8 +10,8 @@ const shipmentsPerDay = 4;
 const rowsPerShipment = 250;
 const kills = 3;
 const clients = 8;
-/** The target is 2 s. Where tests run, others may have the processor. */
-const firstAnswerMsMax = 20_000;
+/** The target is 2 s. Where tests run, others may have the processor: 3 s were seen. */
+const firstAnswerMsMax = 10_000;
 const dayUs = 86_400_000_000;
 const sql = 'select count(*)::int as n, sum(v) as s, count(distinct device)::int as d from climate';
 
