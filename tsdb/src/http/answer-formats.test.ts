@@ -64,14 +64,6 @@ const get = (query: Record<string, string>, headers: Record<string, string> = {}
 const textOf = async (query: Record<string, string>, headers?: Record<string, string>) =>
   await (await get(query, headers)).text();
 
-interface JsonAnswer {
-  readonly columns: unknown;
-  readonly rows: unknown;
-  readonly row_count: number;
-  readonly truncated: boolean;
-  readonly stats: { readonly bytes: number };
-}
-
 const firstHour = `select time, device, temp, parts, ok from environment where time < '2026-01-01 00:30' order by time`;
 
 test('CSV as RFC 4180 says, typed', async () => {
@@ -99,23 +91,6 @@ test('JSON lines, with times and integers as they are wanted', async () => {
     await line({ tz: 'Asia/Kolkata' }),
     '{"time":"2026-01-01T05:30:00+05:30","parts":"9007199254740993"}\n',
   );
-});
-
-test('rows are counted by the log, in every format as DuckDB does', async () => {
-  const counted = 'select count(*) as n from environment';
-  const read = `${counted} where true`;
-  for (const format of ['csv', 'jsonl', 'pretty'])
-    assert.equal(await textOf({ sql: counted, format }), await textOf({ sql: read, format }));
-  const jsonOf = async (query: Record<string, string>) => (await (await get(query)).json()) as JsonAnswer;
-  const [found, expected] = [await jsonOf({ sql: counted }), await jsonOf({ sql: read })];
-  for (const part of ['columns', 'rows', 'row_count', 'truncated'] as const)
-    assert.deepEqual(found[part], expected[part]);
-  assert.equal(found.stats.bytes, 0);
-  const table = tableFromIPC(await (await get({ sql: counted, format: 'arrow' })).arrayBuffer());
-  assert.equal(String(table.schema.fields[0]?.type), 'Int64');
-  assert.equal(table.getChildAt(0)?.get(0), 6n);
-  const price = (await (await get({ sql: counted, dry_run: 'true' })).json()) as object;
-  assert.deepEqual({ ...price, files: 0, bytes: 0, store_requests: 0, rows: 0 }, price);
 });
 
 test('a table for eyes', async () => {
